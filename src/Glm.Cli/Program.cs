@@ -1,0 +1,6 @@
+namespace Glm.Cli;
+
+internal static class Program
+{
+    private static int Main(string[] args) => args.Length;
+}
