@@ -134,9 +134,14 @@ public sealed unsafe class Context
         Workers.For(blocks, (item, worker) => body(item * block, Math.Min(rows, (item + 1) * block), worker));
     }
 
+    /// <summary>Room for the packed operands of products that one worker computes alone.</summary>
+    internal Scratch Packing(int worker) => _scratch[worker].Packing;
+
     private sealed class ScratchMemory
     {
         private Storage? _memory;
+
+        public Scratch Packing { get; } = new();
 
         public float* Floats(long count)
         {

@@ -127,7 +127,7 @@ public sealed unsafe class Tensor
     public void CopyFrom(ReadOnlySpan<float> values)
     {
         Require(values.Length);
-        fixed (float* source = values) Elements.FromFloats(source, Data, Type, values.Length);
+        fixed (float* source = values) TensorRows.FromFloats(source, Data, Type, values.Length);
     }
 
     /// <summary>Copies another tensor in, converting between floating-point types.</summary>
@@ -135,8 +135,8 @@ public sealed unsafe class Tensor
     {
         Require(source.Count);
         if (source.Type == Type) Buffer.MemoryCopy(source.Data, Data, Bytes, Bytes);
-        else if (Type == DType.Float32) Elements.ToFloats(source.Data, source.Type, Floats, Count);
-        else if (source.Type == DType.Float32) Elements.FromFloats(source.Floats, Data, Type, Count);
+        else if (Type == DType.Float32) TensorRows.ToFloats(source.Data, source.Type, Floats, Count);
+        else if (source.Type == DType.Float32) TensorRows.FromFloats(source.Floats, Data, Type, Count);
         else CopyFrom(source.To(DType.Float32));
     }
 
@@ -144,7 +144,7 @@ public sealed unsafe class Tensor
     public void CopyTo(Span<float> values)
     {
         Require(values.Length);
-        fixed (float* destination = values) Elements.ToFloats(Data, Type, destination, values.Length);
+        fixed (float* destination = values) TensorRows.ToFloats(Data, Type, destination, values.Length);
     }
 
     /// <summary>The elements as a host array of float32.</summary>

@@ -108,7 +108,7 @@ public static unsafe class AttentionOperation
             int visible = VisibleKeys(segment, i + 1), size = layout.HeadSize;
             long row = segment.Start + i;
             float* o = scratch, upstream = output.Gradient!.Floats + row * output.Columns + head * size;
-            Elements.ToFloats(output.Data + output.Type.Bytes(row * output.Columns + head * size), output.Type, o, size);
+            TensorRows.ToFloats(output.Data + output.Type.Bytes(row * output.Columns + head * size), output.Type, o, size);
             var d = Vector512.Create(Vectors.Dot(o, upstream, size));
             Vectors.ExpSum(p, *Normalizer(segment, head, i), visible);
             if (dropout is { } mask)
@@ -155,6 +155,6 @@ public static unsafe class AttentionOperation
             tensor.AsMatrix().Part(segment.Start + begin, column, rows, layout.HeadSize);
 
         private void Multiply(Matrix a, Matrix b, Matrix c, float alpha, float beta, int worker) =>
-            MatMul.MultiplySingle(packing, a, b, c, alpha, beta);
+            MatMul.MultiplySingle(context.Packing(worker), a, b, c, alpha, beta, null, Isa.Current);
     }
 }

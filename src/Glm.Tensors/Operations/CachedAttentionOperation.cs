@@ -55,9 +55,9 @@ public static unsafe class CachedAttentionOperation
                 {
                     int column = (part == 0 ? layout.KeyOffset : layout.ValueOffset) + group * layout.KeyValueStride;
                     byte* source = qkv.Data + qkv.Type.Bytes((long)(sequence.Start + i) * qkv.Columns + column);
-                    Elements.ToFloats(source, qkv.Type, scratch, size);
+                    TensorRows.ToFloats(source, qkv.Type, scratch, size);
                     long target = Offset(page, part, group) + (long)(token % PageTokens) * size;
-                    Elements.FromFloats(scratch, pages.Data + pages.Type.Bytes(target), pages.Type, size);
+                    TensorRows.FromFloats(scratch, pages.Data + pages.Type.Bytes(target), pages.Type, size);
                 }
             }
         }
@@ -66,7 +66,7 @@ public static unsafe class CachedAttentionOperation
         {
             int size = layout.HeadSize, group = head / (layout.Heads / layout.KeyValueHeads), total = sequence.Past + sequence.Length;
             float* scores = context.Scratch(worker, (long)BlockRows * total + (long)BlockRows * size), sums = scores + (long)BlockRows * total;
-            var packing = context.Workers.Rent();
+            var packing = context.Packing(worker);
             for (int begin = 0; begin < sequence.Length; begin += BlockRows)
             {
                 int end = Math.Min(sequence.Length, begin + BlockRows), rows = end - begin;
@@ -75,7 +75,7 @@ public static unsafe class CachedAttentionOperation
                 for (int key = 0; key < keys; key += PageTokens)
                 {
                     var target = Matrix.Dense(scores, rows, keys).Part(0, key, rows, Math.Min(PageTokens, keys - key));
-                    MatMul.MultiplySingle(packing, query, Page(sequence, key, 0, group, target.Columns).Transposed, target, _scale, 0);
+                    MatMul.MultiplySingle(packing, query, Page(sequence, key, 0, group, target.Columns).Transposed, target, _scale, 0, null, Isa.Current);
                 }
                 for (int i = 0; i < rows; i++)
                 {
@@ -88,15 +88,14 @@ public static unsafe class CachedAttentionOperation
                 for (int key = 0; key < keys; key += PageTokens)
                 {
                     var part = Matrix.Dense(scores, rows, keys).Part(0, key, rows, Math.Min(PageTokens, keys - key));
-                    MatMul.MultiplySingle(packing, part, Page(sequence, key, 1, group, part.Columns), Matrix.Dense(sums, rows, size), 1, key == 0 ? 0 : 1);
+                    MatMul.MultiplySingle(packing, part, Page(sequence, key, 1, group, part.Columns), Matrix.Dense(sums, rows, size), 1, key == 0 ? 0 : 1, null, Isa.Current);
                 }
                 for (int i = 0; i < rows; i++)
                 {
                     long target = (long)(sequence.Start + begin + i) * output.Columns + head * size;
-                    Elements.FromFloats(sums + (long)i * size, output.Data + output.Type.Bytes(target), output.Type, size);
+                    TensorRows.FromFloats(sums + (long)i * size, output.Data + output.Type.Bytes(target), output.Type, size);
                 }
             }
-            context.Workers.Return(packing);
         }
 
         private Matrix Page(CachedSequence sequence, int key, int part, int group, int tokens) => new(

@@ -18,9 +18,9 @@ public static unsafe class DropoutOperation
             float* scratch = context.Scratch(worker, 2L * columns);
             for (int row = start; row < end; row++)
             {
-                float* source = Elements.Read(x, row, scratch), target = Elements.Target(y, row, scratch + columns);
+                float* source = TensorRows.Read(x, row, scratch), target = TensorRows.Target(y, row, scratch + columns);
                 for (int i = 0; i < columns; i++) target[i] = source[i] * mask.Factor((long)row * columns + i);
-                Elements.Write(y, row, target);
+                TensorRows.Write(y, row, target);
             }
         });
         context.Record(y, x.RequiresGradient, () =>

@@ -25,7 +25,7 @@ public static unsafe class EmbeddingOperation
         {
             float* scratch = context.Scratch(worker, columns);
             for (int i = start; i < end; i++)
-                Elements.FromFloats(Elements.Read(table, index[i], scratch), y.Data + type.Bytes((long)i * columns), type, columns);
+                TensorRows.FromFloats(TensorRows.Read(table, index[i], scratch), y.Data + type.Bytes((long)i * columns), type, columns);
         });
         context.Record(y, table.RequiresGradient, () =>
         {

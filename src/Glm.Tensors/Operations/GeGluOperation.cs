@@ -18,13 +18,13 @@ public static unsafe class GeGluOperation
             float* scratch = context.Scratch(worker, 3L * inner);
             for (int row = start; row < end; row++)
             {
-                float* u = Elements.Read(z, row, scratch), v = u + inner, target = Elements.Target(y, row, scratch + 2 * inner);
+                float* u = TensorRows.Read(z, row, scratch), v = u + inner, target = TensorRows.Target(y, row, scratch + 2 * inner);
                 for (int i = 0; i < inner; i += Vectors.Width)
                 {
                     var gate = Vectors.Load(v + i, inner - i);
                     Vectors.Store(Vectors.Load(u + i, inner - i) * gate * VectorMath.Normal(gate).Distribution, target + i, inner - i);
                 }
-                Elements.Write(y, row, target);
+                TensorRows.Write(y, row, target);
             }
         }, block: 8);
         context.Record(y, z.RequiresGradient, () =>
@@ -36,7 +36,7 @@ public static unsafe class GeGluOperation
                 float* scratch = context.Scratch(worker, 2L * inner);
                 for (int row = start; row < end; row++)
                 {
-                    float* u = Elements.Read(z, row, scratch), v = u + inner;
+                    float* u = TensorRows.Read(z, row, scratch), v = u + inner;
                     float* dy = y.Gradient!.Floats + (long)row * inner, du = dz.Floats + 2L * row * inner, dv = du + inner;
                     for (int i = 0; i < inner; i += Vectors.Width)
                     {

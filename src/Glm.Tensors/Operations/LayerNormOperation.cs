@@ -27,7 +27,7 @@ public static unsafe class LayerNormOperation
             float* scratch = context.Scratch(worker, 2L * hidden);
             for (int row = start; row < end; row++)
             {
-                float* source = Elements.Read(x, row, scratch), target = Elements.Target(y, row, scratch + hidden);
+                float* source = TensorRows.Read(x, row, scratch), target = TensorRows.Target(y, row, scratch + hidden);
                 float mean = Vectors.Sum(source, hidden) / hidden;
                 float inverse = 1 / MathF.Sqrt(SquaredDistance(source, mean, hidden) / hidden + epsilon);
                 (stats[2 * row], stats[2 * row + 1]) = (mean, inverse);
@@ -37,7 +37,7 @@ public static unsafe class LayerNormOperation
                     var n = (Vectors.Load(source + i, hidden - i) - m) * r;
                     Vectors.Store(Vector512.FusedMultiplyAdd(n, Vectors.Load(g + i, hidden - i), Vectors.Load(b + i, hidden - i)), target + i, hidden - i);
                 }
-                Elements.Write(y, row, target);
+                TensorRows.Write(y, row, target);
             }
         });
         context.Record(y, x.RequiresGradient || gain.RequiresGradient, () =>
@@ -58,7 +58,7 @@ public static unsafe class LayerNormOperation
             float* scratch = context.Scratch(worker, hidden);
             for (int row = start; row < end; row++)
             {
-                float* source = Elements.Read(x, row, scratch), upstream = dy.Floats + (long)row * hidden, target = gradient.Floats + (long)row * hidden;
+                float* source = TensorRows.Read(x, row, scratch), upstream = dy.Floats + (long)row * hidden, target = gradient.Floats + (long)row * hidden;
                 Vector512<float> mean = Vector512.Create(stats[2 * row]), r = Vector512.Create(stats[2 * row + 1]);
                 Vector512<float> sumD = Vector512<float>.Zero, sumDN = sumD;
                 for (int i = 0; i < hidden; i += Vectors.Width)
@@ -99,7 +99,7 @@ public static unsafe class LayerNormOperation
                 {
                     float* source = part;
                     if (x.Type == DType.Float32) source = x.Floats + (long)row * hidden + column;
-                    else Elements.ToFloats(x.Data + x.Type.Bytes((long)row * hidden + column), x.Type, part, Math.Min(count, Vectors.Width));
+                    else TensorRows.ToFloats(x.Data + x.Type.Bytes((long)row * hidden + column), x.Type, part, Math.Min(count, Vectors.Width));
                     var d = Vectors.Load(dy.Floats + (long)row * hidden + column, count);
                     var n = (Vectors.Load(source, count) - Vector512.Create(stats[2 * row])) * Vector512.Create(stats[2 * row + 1]);
                     sumG = Vector512.FusedMultiplyAdd(d, n, sumG);

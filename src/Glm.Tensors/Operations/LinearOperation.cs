@@ -1,5 +1,3 @@
-using System.Runtime.Intrinsics;
-
 namespace Glm.Tensors;
 
 /// <summary>y = x W^T + b.</summary>
@@ -25,7 +23,7 @@ public static unsafe class LinearOperation
         if (x.Columns != weight.Columns) throw new ArgumentException($"an input {x} does not fit a weight {weight}");
         var y = context.Arena.Allocate(outputType ?? context.ActivationType, x.Rows, weight.Rows);
         MatMul.Multiply(
-            context.Workers, x.AsMatrix(), weight.AsMatrix().Transposed, y.AsMatrix(), 1, 0, bias is null ? null : bias.Floats);
+            context.Workers, x.AsMatrix(), weight.AsMatrix().Transposed, y.AsMatrix(), 1, 0, bias is null ? null : bias.Floats, Isa.Current);
         bool weightWanted = weight.RequiresGradient, biasWanted = bias is { RequiresGradient: true };
         context.Record(y, x.RequiresGradient || weightWanted || biasWanted, () =>
         {
@@ -33,13 +31,13 @@ public static unsafe class LinearOperation
             if (x.RequiresGradient)
             {
                 var dx = context.GradientOf(x, out bool first);
-                MatMul.Multiply(context.Workers, dy.AsMatrix(), weight.AsMatrix(), dx.AsMatrix(), 1, first ? 0 : 1, null);
+                MatMul.Multiply(context.Workers, dy.AsMatrix(), weight.AsMatrix(), dx.AsMatrix(), 1, first ? 0 : 1, null, Isa.Current);
             }
             if (weightWanted)
             {
                 var dw = context.GradientOf(weight, out bool first);
                 MatMul.Multiply(
-                    context.Workers, dy.AsMatrix().Transposed, x.AsMatrix(), dw.AsMatrix(), weightGradientScale, first ? 0 : 1, null);
+                    context.Workers, dy.AsMatrix().Transposed, x.AsMatrix(), dw.AsMatrix(), weightGradientScale, first ? 0 : 1, null, Isa.Current);
             }
             if (biasWanted) AddColumnSums(context, dy, bias!);
         });

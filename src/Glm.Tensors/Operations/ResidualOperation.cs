@@ -15,13 +15,13 @@ public static unsafe class ResidualOperation
             float* scratch = context.Scratch(worker, 3L * columns);
             for (int row = start; row < end; row++)
             {
-                float* a = Elements.Read(x, row, scratch), b = Elements.Read(f, row, scratch + columns), target = Elements.Target(y, row, scratch + 2 * columns);
+                float* a = TensorRows.Read(x, row, scratch), b = TensorRows.Read(f, row, scratch + columns), target = TensorRows.Target(y, row, scratch + 2 * columns);
                 for (int i = 0; i < columns; i += Vectors.Width)
                 {
                     var sum = Vector512.FusedMultiplyAdd(Vector512.Create(alpha), Vectors.Load(a + i, columns - i), Vectors.Load(b + i, columns - i));
                     Vectors.Store(sum, target + i, columns - i);
                 }
-                Elements.Write(y, row, target);
+                TensorRows.Write(y, row, target);
             }
         });
         context.Record(y, x.RequiresGradient || f.RequiresGradient, () =>

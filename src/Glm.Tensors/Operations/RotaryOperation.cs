@@ -52,11 +52,11 @@ public static unsafe class RotaryOperation
             float* scratch = context.Scratch(worker, columns);
             for (int row = start; row < end; row++)
             {
-                float* values = Elements.Read(x, row, scratch);
+                float* values = TensorRows.Read(x, row, scratch);
                 float* c = cos.Floats + (long)positions.Ints[row] * half, s = sin.Floats + (long)positions.Ints[row] * half;
                 for (int head = 0; head < layout.Heads; head++) RotateHead(values + layout.QueryOffset + head * layout.QueryStride, c, s, half, direction);
                 for (int head = 0; head < layout.KeyValueHeads; head++) RotateHead(values + layout.KeyOffset + head * layout.KeyValueStride, c, s, half, direction);
-                Elements.Write(x, row, values);
+                TensorRows.Write(x, row, values);
             }
         });
     }

@@ -1,7 +1,7 @@
 namespace Glm.Tensors;
 
 /// <summary>Elements and rows of any floating-point type as float32.</summary>
-internal static unsafe class Elements
+internal static unsafe class TensorRows
 {
     /// <summary>Converts to float32.</summary>
     public static void ToFloats(byte* source, DType type, float* destination, long count)
