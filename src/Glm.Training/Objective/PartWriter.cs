@@ -1,3 +1,5 @@
+using Glm.Tensors;
+
 namespace Glm.Training;
 
 /// <summary>A blank: the stretch [Start, End) of the text that is replaced by one <paramref name="Mask"/> and told after <paramref name="Sop"/>.</summary>

@@ -1,3 +1,5 @@
+using Glm.Tensors;
+
 namespace Glm.Training;
 
 /// <summary>A micro-batch: rows of equal length stacked into flat arrays <c>[rows * seq]</c>, row after row.</summary>

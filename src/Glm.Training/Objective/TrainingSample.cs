@@ -1,3 +1,5 @@
+using Glm.Tensors;
+
 namespace Glm.Training;
 
 /// <summary>What a row of training data teaches; the numbers are those of the original's <c>task_type</c> (spec section 3.6).</summary>
@@ -15,15 +17,6 @@ public enum TrainingTask
     /// <summary><c>[sMASK]</c>: whole sentences.</summary>
     Sentences = 3,
 }
-
-/// <summary>
-/// Who sees whom in one stretch of a row: a query at index i of the segment sees a key at index j of the same segment if and only
-/// if <c>j &lt; Start + Division</c> (the context, bidirectional) or <c>j &lt;= i</c> (causal). Segments do not see each other.
-/// </summary>
-/// <param name="Start">Index of the segment's first token.</param>
-/// <param name="Length">Tokens of the segment, padding included.</param>
-/// <param name="Division">Tokens of its context.</param>
-public readonly record struct AttentionSegment(int Start, int Length, int Division);
 
 /// <summary>One row of training data, arrays of equal length <c>[seq]</c>; padding is 0 in every array.</summary>
 public sealed class TrainingSample

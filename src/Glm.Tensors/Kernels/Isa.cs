@@ -1,0 +1,47 @@
+using System.Runtime.Intrinsics.X86;
+
+namespace Glm.Tensors;
+
+/// <summary>The families of vector instructions for which kernels are written.</summary>
+public enum InstructionSet
+{
+    /// <summary>128-bit vectors of any processor (SSE, NEON, or emulated).</summary>
+    Portable,
+
+    /// <summary>256-bit vectors with fused multiply-add.</summary>
+    Avx2,
+
+    /// <summary>512-bit vectors (F, BW, DQ, VL).</summary>
+    Avx512,
+}
+
+/// <summary>Which instruction set the kernels of this process use; chosen once, at the first use.</summary>
+public static class Isa
+{
+    private static readonly Lazy<InstructionSet> Chosen = new(() => Choose(Environment.GetEnvironmentVariable("GLM_ISA")));
+
+    /// <summary>The best set that this machine has, or the one that the environment variable <c>GLM_ISA</c> names.</summary>
+    /// <exception cref="GlmException"><c>GLM_ISA</c> names a set that is unknown or that this machine lacks.</exception>
+    public static InstructionSet Current => Chosen.Value;
+
+    /// <summary>The sets that this machine has, the best one last.</summary>
+    public static IReadOnlyList<InstructionSet> Available { get; } = [.. Enum.GetValues<InstructionSet>().Where(IsSupported)];
+
+    /// <summary>The name that <c>GLM_ISA</c> takes: portable, avx2 or avx512.</summary>
+    public static string Name(InstructionSet isa) => isa.ToString().ToLowerInvariant();
+
+    internal static InstructionSet Choose(string? wanted)
+    {
+        if (string.IsNullOrEmpty(wanted)) return Available[^1];
+        foreach (InstructionSet isa in Available)
+            if (Name(isa) == wanted) return isa;
+        throw new GlmException($"GLM_ISA: expected one of {string.Join(", ", Available.Select(Name))} (what this machine has), found '{wanted}'");
+    }
+
+    private static bool IsSupported(InstructionSet isa) => isa switch
+    {
+        InstructionSet.Avx512 => Avx512F.IsSupported && Avx512BW.IsSupported && Avx512DQ.IsSupported && Avx512F.VL.IsSupported,
+        InstructionSet.Avx2 => Avx2.IsSupported && Fma.IsSupported,
+        _ => true,
+    };
+}

@@ -1,0 +1,176 @@
+using System.Runtime.Intrinsics;
+
+namespace Glm.Tensors;
+
+/// <summary>Rows and columns of a microkernel's tile.</summary>
+internal readonly record struct TileShape(int Rows, int Columns);
+
+/// <summary>
+/// One block of k and one block of columns of a <see cref="Product"/>: the panels of B that are packed, multiplied by all rows
+/// of A, and then given up.
+/// </summary>
+internal readonly unsafe struct Step
+{
+    /// <summary>First column of C, and how many.</summary>
+    public required int Column { get; init; }
+    public required int Columns { get; init; }
+
+    /// <summary>First k, and how many.</summary>
+    public required int K { get; init; }
+    public required int Depth { get; init; }
+
+    public required bool IsFirst { get; init; }
+    public required bool IsLast { get; init; }
+
+    /// <summary>How many panels of B the block has, and where they lie when packed.</summary>
+    public required int Panels { get; init; }
+    public required float* Right { get; init; }
+
+    /// <summary>Where sums of earlier blocks of k are kept if not in C: [M, <see cref="Columns"/>], else null.</summary>
+    public required float* Sums { get; init; }
+}
+
+/// <summary>A matrix product and its pieces, each of which may run on any thread. See <see cref="MatMul"/>.</summary>
+internal readonly unsafe struct Product
+{
+    /// <summary>Rows of A that are packed at a time; with <see cref="MaxDepth"/> they fill about a third of a second-level cache.</summary>
+    public const int MaxRows = 192;
+
+    /// <summary>Columns of C per step: bounds the packed part of B.</summary>
+    public const int MaxColumns = 4096;
+
+    /// <summary>Columns of packed B that stay in the second-level cache while the panels of A run over them.</summary>
+    private const int CachedColumns = 256;
+
+    /// <summary>The longest block of k: a panel of A of this depth stays in the first-level cache.</summary>
+    private const int MaxDepth = 384;
+
+    public readonly Matrix A, Right, C;
+    public readonly InstructionSet Isa;
+    public readonly TileShape Shape;
+    private readonly float alpha, beta;
+    private readonly float* bias;
+    private readonly int depth;
+
+    public Product(in Matrix a, in Matrix b, in Matrix c, float alpha, float beta, float* bias, InstructionSet isa)
+    {
+        if (a.Rows != c.Rows || b.Columns != c.Columns || a.Columns != b.Rows)
+            throw new ArgumentException($"shapes [{a.Rows}, {a.Columns}] x [{b.Rows}, {b.Columns}] do not give [{c.Rows}, {c.Columns}]");
+        if (c.ColumnStride != 1 && c.Columns > 1) throw new ArgumentException("the columns of the result must be contiguous");
+        if (c.Type != DType.Float32 && beta != 0) throw new ArgumentException("only a binary32 result can be added to");
+        A = a;
+        Right = b.Transposed;
+        C = c;
+        this.alpha = alpha;
+        this.beta = beta;
+        this.bias = bias;
+        Isa = isa;
+        Shape = isa switch
+        {
+            InstructionSet.Avx512 => new(12, 2 * Lanes512.Count),
+            InstructionSet.Avx2 => new(4, 3 * Lanes256.Count),
+            _ => new(4, 3 * Lanes128.Count),
+        };
+        // Equal blocks, a function of K alone. Even, so that a block begins with a whole byte of 4-bit weights.
+        DepthBlocks = Math.Max(1, (a.Columns + MaxDepth - 1) / MaxDepth);
+        depth = ((a.Columns + DepthBlocks - 1) / DepthBlocks + 1) & ~1;
+    }
+
+    public int DepthBlocks { get; }
+
+    /// <summary>The step of a block of columns and a block of k, with its memory in <paramref name="scratch"/>.</summary>
+    public Step StepAt(int column, int block, Scratch scratch)
+    {
+        int columns = Math.Min(MaxColumns, C.Columns - column), panels = (columns + Shape.Columns - 1) / Shape.Columns;
+        int k = Math.Min(block * depth, A.Columns);
+        return new Step
+        {
+            Column = column,
+            Columns = columns,
+            K = k,
+            Depth = Math.Min(depth, A.Columns - k),
+            IsFirst = block == 0,
+            IsLast = block == DepthBlocks - 1,
+            Panels = panels,
+            Right = scratch.Right((nint)panels * Shape.Columns * depth),
+            Sums = C.Type != DType.Float32 && DepthBlocks > 1 ? scratch.Sums((nint)C.Rows * columns) : null,
+        };
+    }
+
+    /// <summary>Packs one panel of B.</summary>
+    public void PackRight(in Step step, int panel, Scratch scratch)
+    {
+        int column = panel * Shape.Columns;
+        Packing.PackPanel(Right, step.Column + column, Math.Min(Shape.Columns, step.Columns - column), step.K, step.Depth,
+            Shape.Columns, RightPanel(step, panel), scratch.Stage, Isa);
+    }
+
+    /// <summary>Packs rows of A and multiplies them by the packed panels [first, last) of B.</summary>
+    public void MultiplyRows(in Step step, int row, int rows, int first, int last, Scratch scratch)
+    {
+        nint panelSize = (nint)Shape.Rows * step.Depth;
+        float* left = scratch.Left((nint)(rows + Shape.Rows) * step.Depth), tile = scratch.Tile;
+        for (int r = 0; r < rows; r += Shape.Rows)
+            Packing.PackPanel(A, row + r, Math.Min(Shape.Rows, rows - r), step.K, step.Depth, Shape.Rows, left + r * (nint)step.Depth, scratch.Stage, Isa);
+
+        int cached = Math.Max(1, CachedColumns / Shape.Columns);
+        for (int start = first; start < last; start += cached)
+        {
+            int end = Math.Min(start + cached, last);
+            float* panelOfA = left;
+            for (int r = 0; r < rows; r += Shape.Rows, panelOfA += panelSize)
+                for (int panel = start; panel < end; panel++)
+                {
+                    MultiplyTile(step.Depth, panelOfA, RightPanel(step, panel), tile);
+                    StoreTile(step, tile, row + r, Math.Min(Shape.Rows, rows - r), panel * Shape.Columns);
+                }
+        }
+    }
+
+    private float* RightPanel(in Step step, int panel) => step.Right + (nint)panel * Shape.Columns * step.Depth;
+
+    private void MultiplyTile(nint depth, float* a, float* b, float* tile)
+    {
+        switch (Isa)
+        {
+            case InstructionSet.Avx512: MicroKernel.Run12x2<Vector512<float>, Lanes512>(depth, a, b, tile); break;
+            case InstructionSet.Avx2: MicroKernel.Run4x3<Vector256<float>, Lanes256>(depth, a, b, tile); break;
+            default: MicroKernel.Run4x3<Vector128<float>, Lanes128>(depth, a, b, tile); break;
+        }
+    }
+
+    /// <summary>Brings one tile of sums into C: <paramref name="column"/> counts from the step's first.</summary>
+    private void StoreTile(in Step step, float* tile, int row, int rows, int column)
+    {
+        int columns = Math.Min(Shape.Columns, step.Columns - column);
+        for (int r = row; r < row + rows; r++, tile += Shape.Columns)
+        {
+            float* sums = step.Sums is null ? null : step.Sums + (nint)r * step.Columns + column;
+            StoreRow(tile, r, step.Column + column, columns, sums, step.IsFirst, step.IsLast);
+        }
+    }
+
+    /// <summary>Brings finished sums into row <paramref name="row"/> of C.</summary>
+    public void StoreRow(float* values, int row, int column, int columns) =>
+        StoreRow(values, row, column, columns, null, true, true);
+
+    /// <summary>
+    /// C = fma(alpha, values, beta * C), or without beta after the first block of k; bias and the type of C follow after the last.
+    /// </summary>
+    private void StoreRow(float* values, int row, int column, int columns, float* sums, bool isFirst, bool isLast)
+    {
+        byte* result = C.At(row, column);
+        float* kept = C.Type == DType.Float32 ? (float*)result : sums;
+        float* previous = isFirst && beta == 0 ? null : kept;
+        float* target = C.Type != DType.Float32 && isLast ? values : kept;
+        float* added = isLast && bias is not null ? bias + column : null;
+        float scale = isFirst ? beta : 1;
+        switch (Isa)
+        {
+            case InstructionSet.Avx512: Epilogue.Run<Vector512<float>, Lanes512>(values, alpha, previous, scale, added, target, columns); break;
+            case InstructionSet.Avx2: Epilogue.Run<Vector256<float>, Lanes256>(values, alpha, previous, scale, added, target, columns); break;
+            default: Epilogue.Run<Vector128<float>, Lanes128>(values, alpha, previous, scale, added, target, columns); break;
+        }
+        if (target == values) Conversion.Narrow(values, result, C.Type, columns, Isa);
+    }
+}

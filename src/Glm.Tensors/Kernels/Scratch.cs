@@ -1,0 +1,74 @@
+using System.Runtime.InteropServices;
+
+namespace Glm.Tensors;
+
+/// <summary>
+/// What one thread needs to multiply matrices: room for packed panels, 64-byte aligned, that grows to the largest product it
+/// has seen and is reused. Not safe for two threads at once.
+/// </summary>
+internal sealed unsafe class Scratch : IDisposable
+{
+    /// <summary>Floats of a tile of sums, the largest of all microkernels.</summary>
+    public const int TileSize = 16 * 32;
+
+    /// <summary>Floats of the room where <see cref="Packing"/> converts elements before it transposes them.</summary>
+    public const int StageSize = Packing.MaxLanes * Packing.StageDepth;
+
+    private readonly AlignedBuffer tile = new();
+    private readonly AlignedBuffer left = new();
+    private readonly AlignedBuffer right = new();
+    private readonly AlignedBuffer sums = new();
+
+    /// <summary>One microkernel's sums, <see cref="TileSize"/>.</summary>
+    public float* Tile => tile.Reserve(TileSize + StageSize);
+
+    /// <summary>Converted elements, <see cref="StageSize"/>.</summary>
+    public float* Stage => Tile + TileSize;
+
+    /// <summary>Packed panels of the left matrix.</summary>
+    public float* Left(nint floats) => left.Reserve(floats);
+
+    /// <summary>Packed panels of the right matrix.</summary>
+    public float* Right(nint floats) => right.Reserve(floats);
+
+    /// <summary>Sums over the blocks of k done so far, where the result itself is too narrow to hold them.</summary>
+    public float* Sums(nint floats) => sums.Reserve(floats);
+
+    public void Dispose()
+    {
+        tile.Dispose();
+        left.Dispose();
+        right.Dispose();
+        sums.Dispose();
+    }
+
+    private sealed class AlignedBuffer : IDisposable
+    {
+        private float* data;
+        private nint capacity;
+
+        ~AlignedBuffer() => Free();
+
+        public float* Reserve(nint floats)
+        {
+            if (floats <= capacity) return data;
+            Free();
+            data = (float*)NativeMemory.AlignedAlloc((nuint)floats * sizeof(float), 64);
+            capacity = floats;
+            return data;
+        }
+
+        public void Dispose()
+        {
+            Free();
+            GC.SuppressFinalize(this);
+        }
+
+        private void Free()
+        {
+            NativeMemory.AlignedFree(data);
+            data = null;
+            capacity = 0;
+        }
+    }
+}
