@@ -19,6 +19,7 @@ internal sealed class CommandLine
         {
             InfoCommand.Create(terminal),
             TokenizeCommand.Create(terminal),
+            DataCommand.Create(terminal),
         };
         _root.Options.OfType<HelpOption>().Single().Action = new HelpWithExamples();
         _root.SetAction(parse => new HelpWithExamples().Invoke(parse));

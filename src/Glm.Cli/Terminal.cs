@@ -5,6 +5,8 @@ namespace Glm.Cli;
 /// <summary>What a command reads from and writes to: data on <see cref="Out"/>, progress and reasons on <see cref="Error"/>.</summary>
 internal sealed class Terminal
 {
+    private const int PipeWidth = 80;
+
     public Terminal(TextReader input, TextWriter output, TextWriter error, bool interactive)
     {
         In = input;
@@ -35,11 +37,27 @@ internal sealed class Terminal
     /// <summary>The next line of the input, or null at its end; gives up when cancelled, which a blocking read alone does not.</summary>
     public string? ReadLine(CancellationToken cancellation) => Task.Run(In.ReadLine, CancellationToken.None).WaitAsync(cancellation).GetAwaiter().GetResult();
 
+    /// <summary>
+    /// The text of a command: its words, or the whole input without its last newline where the one word is <c>-</c> or where there is none and
+    /// nobody sits at the input; null where somebody does.
+    /// </summary>
+    public string? Text(string[]? words)
+    {
+        if (words is ["-"] || (words is null or [] && !Interactive))
+        {
+            string text = In.ReadToEnd();
+            return text.EndsWith("\r\n", StringComparison.Ordinal) ? text[..^2] : text.EndsWith('\n') ? text[..^1] : text;
+        }
+        return words is null or [] ? null : string.Join(' ', words);
+    }
+
     private static IAnsiConsole Formatted(TextWriter writer)
     {
-        var console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(writer), Interactive = InteractionSupport.No });
+        var output = new AnsiConsoleOutput(writer);
+        if (output.IsTerminal) return AnsiConsole.Create(new AnsiConsoleSettings { Out = output });
+        var console = AnsiConsole.Create(new AnsiConsoleSettings { Out = output, Ansi = AnsiSupport.No, ColorSystem = ColorSystemSupport.NoColors, Interactive = InteractionSupport.No });
         // Lines of a file or a pipe have no width of their own; they are laid out for the narrowest common terminal.
-        if (!console.Profile.Out.IsTerminal) console.Profile.Width = 80;
+        console.Profile.Width = PipeWidth;
         return console;
     }
 }
