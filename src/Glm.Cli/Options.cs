@@ -12,7 +12,7 @@ internal static class Options
 
     public static Option<int> Threads() => Number("--threads", "N", "Threads to compute with", Environment.ProcessorCount, 1, 1024);
 
-    public static Option<ulong> Seed() => Number("--seed", "N", "Key of the random numbers: same seed, same result", 1234UL, 0, ulong.MaxValue);
+    public static Option<ulong> Seed() => Number<ulong>("--seed", "N", "Key of the random numbers: same seed, same result", 1234, 0, ulong.MaxValue);
 
     public static Option<string> Model() => new("--model") { HelpName = "PATH", Description = "Directory of a model (default: the one that ships)" };
 
