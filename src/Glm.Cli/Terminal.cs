@@ -34,22 +34,26 @@ internal sealed class Terminal
 
     public static Terminal OfProcess() => new(Console.In, Console.Out, Console.Error, interactive: !Console.IsInputRedirected);
 
-    /// <summary>The next line of the input, or null at its end; gives up when cancelled, which a blocking read alone does not.</summary>
-    public string? ReadLine(CancellationToken cancellation) => Task.Run(In.ReadLine, CancellationToken.None).WaitAsync(cancellation).GetAwaiter().GetResult();
+    /// <summary>The next line of the input, or null at its end.</summary>
+    public string? ReadLine(CancellationToken cancellation) => Read(In.ReadLine, cancellation);
 
     /// <summary>
     /// The text of a command: its words, or the whole input without its last newline where the one word is <c>-</c> or where there is none and
     /// nobody sits at the input; null where somebody does.
     /// </summary>
-    public string? Text(string[]? words)
+    public string? Text(string[]? words, CancellationToken cancellation)
     {
         if (words is ["-"] || (words is null or [] && !Interactive))
         {
-            string text = In.ReadToEnd();
+            string text = Read(In.ReadToEnd, cancellation);
             return text.EndsWith("\r\n", StringComparison.Ordinal) ? text[..^2] : text.EndsWith('\n') ? text[..^1] : text;
         }
         return words is null or [] ? null : string.Join(' ', words);
     }
+
+    /// <summary>Gives up when cancelled, which a blocking read alone does not.</summary>
+    private static T Read<T>(Func<T> read, CancellationToken cancellation) =>
+        Task.Run(read, CancellationToken.None).WaitAsync(cancellation).GetAwaiter().GetResult();
 
     private static IAnsiConsole Formatted(TextWriter writer)
     {

@@ -34,6 +34,7 @@ internal static class InfoCommand
     {
         if (path is not null && !Directory.Exists(path) && Presets.Find(path) is { } preset) return new ModelDescription(path, preset);
         string directory = ModelLocation.OrShipped(path);
+        if (!Directory.Exists(directory)) throw new GlmException($"{directory}: expected the directory of a model or one of {string.Join(", ", Presets.All.Keys)}");
         return new ModelDescription(directory, Glm130BConfig.Load(Path.Combine(directory, "config.json")));
     }
 

@@ -21,9 +21,9 @@ internal static class TokenizeCommand
             "glm tokenize encode \"The capital of France is [MASK].\"", "glm tokenize encode --tokenizer ice_text.model --json - < text.txt")
         {
             text, tokenizer, newlines, json,
-        }.Does((parse, _) =>
+        }.Does((parse, cancellation) =>
         {
-            string input = terminal.Text(parse.GetValue(text)) ?? throw new UsageException("no text given; - reads it from standard input");
+            string input = terminal.Text(parse.GetValue(text), cancellation) ?? throw new UsageException("no text given; - reads it from standard input");
             int[] ids = Open(parse.GetValue(tokenizer), parse.GetValue(newlines)).EncodeWithMasks(input);
             if (parse.GetValue(json)) terminal.WriteJson(new { ids });
             else terminal.Out.WriteLine(string.Join(' ', ids));
@@ -38,10 +38,10 @@ internal static class TokenizeCommand
         return new ExampleCommand("decode", "Print the text of ids", "glm tokenize decode 20005 94874 84097", "glm tokenize encode Hello | glm tokenize decode -")
         {
             ids, tokenizer, json,
-        }.Does((parse, _) =>
+        }.Does((parse, cancellation) =>
         {
-            string input = terminal.Text(parse.GetValue(ids)) ?? throw new UsageException("no ids given; - reads them from standard input");
-            string text = Open(parse.GetValue(tokenizer), newlines: null).Decode(ParseIds(input));
+            int[] input = ParseIds(terminal.Text(parse.GetValue(ids), cancellation) ?? throw new UsageException("no ids given; - reads them from standard input"));
+            string text = Open(parse.GetValue(tokenizer), newlines: null).Decode(input);
             if (parse.GetValue(json)) terminal.WriteJson(new { text });
             else terminal.Out.WriteLine(text);
         });
