@@ -3,6 +3,7 @@ using System.IO.Compression;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using Glm.Tests;
 
 namespace Glm.Training.Tests;
 
@@ -243,6 +244,34 @@ public class DataPreparerTests
         var error = Assert.Throws<GlmException>(() => AtomicFile.Write(path, _ => ShardFile.WriteIds(new FullDisk(1000), new int[5000], sizeof(int))));
         Assert.Contains(path, error.Message);
         Assert.Empty(Directory.GetFiles(folder.Path));
+    }
+
+    [Fact]
+    public void A_missing_program_is_named()
+    {
+        var error = Assert.Throws<GlmException>(() => new DecompressedByTool("a.txt.xz", "no-such-program-here"));
+        Assert.Contains("a.txt.xz: needs the program 'no-such-program-here'", error.Message);
+    }
+
+    [DataFact]
+    public void Real_texts_come_back_whole()
+    {
+        using var folder = new TemporaryFolder();
+        string[] inputs = [.. Directory.GetFiles(Path.Combine(TestFiles.Data!, "pretrain"), "valid-*.jsonl.zst").Order(StringComparer.Ordinal)];
+        Assert.NotEmpty(inputs);
+        ShardManifest manifest = new DataPreparer(Bytes).Prepare(inputs, folder.File("out"));
+        Assert.All(manifest.Sources, source => Assert.Equal(0, source.Malformed));
+        int[] ids = ReadAll(folder.File("out"));
+        string[] texts = Encoding.UTF8.GetString([.. ids.Select(id => id == Eod ? (byte)0 : (byte)id)]).Split('\0', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal(manifest.Documents, texts.Length);
+        Assert.Equal(manifest.Utf8Bytes, texts.Sum(Encoding.UTF8.GetByteCount));
+        Assert.Equal(inputs.Select(input => DocumentTexts(input)).SelectMany(text => text), texts);
+    }
+
+    private static IEnumerable<string> DocumentTexts(string path)
+    {
+        using Process process = Process.Start(new ProcessStartInfo("zstd", ["-dc", path]) { RedirectStandardOutput = true })!;
+        while (process.StandardOutput.ReadLine() is { } line) yield return JsonDocument.Parse(line).RootElement.GetProperty("text").GetString()!;
     }
 
     private sealed class FullDisk(int capacity) : MemoryStream
