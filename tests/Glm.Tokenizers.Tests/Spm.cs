@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text;
+using Glm.Tests;
 
 namespace Glm.Tokenizers.Tests;
 
@@ -40,8 +41,12 @@ internal static class Spm
     }
 }
 
-/// <summary>A test beside the original's tools; skipped where they are not installed.</summary>
+/// <summary>A test beside the original's tools; skipped where they, or the files it needs, are absent.</summary>
 internal sealed class SpmFactAttribute : FactAttribute
 {
-    public SpmFactAttribute() => Skip = Spm.Encoder is null ? "spm_encode is not installed (apt-get install sentencepiece)" : null;
+    public SpmFactAttribute(bool tokenizers = true, bool data = false) =>
+        Skip = Spm.Encoder is null ? "spm_encode is not installed (apt-get install sentencepiece)"
+            : tokenizers && TestFiles.Tokenizers is null ? "the folder of tokenizer files is absent (set GLM_REFERENCE)"
+            : data && TestFiles.Data is null ? "the data folder is absent (set GLM_DATA)"
+            : null;
 }
