@@ -39,19 +39,17 @@ internal sealed unsafe class Measure(Workers workers, InstructionSet isa, double
         var scales = (Half*)Block(outputs * 2);
         new Span<Half>(scales, outputs).Fill((Half)0.01);
         Matrix x = Random(rows, inputs), y = Random(rows, outputs);
+        int copy = 0;
         double time = Best(() =>
         {
-            for (int copy = 0; copy < copies; copy++)
-            {
-                byte* start = data + copy * bytes;
-                Matrix weight = type.IsFloat()
-                    ? new Matrix(start, type, outputs, inputs, inputs)
-                    : Matrix.Quantized(start, type, outputs, inputs, scales, 1);
-                MatMul.Multiply(workers, x, weight.Transposed, y, 1, 0, null, isa);
-            }
+            byte* start = data + copy++ % copies * bytes;
+            Matrix weight = type.IsFloat()
+                ? new Matrix(start, type, outputs, inputs, inputs)
+                : Matrix.Quantized(start, type, outputs, inputs, scales, 1);
+            MatMul.Multiply(workers, x, weight.Transposed, y, 1, 0, null, isa);
         });
         Free();
-        return copies * bytes / time / 1e9;
+        return bytes / time / 1e9;
     }
 
     /// <summary>10^9 bytes per second read from memory at best.</summary>
@@ -69,7 +67,7 @@ internal sealed unsafe class Measure(Workers workers, InstructionSet isa, double
     {
         double best = double.MaxValue;
         long start = Stopwatch.GetTimestamp();
-        for (int runs = 0; runs < 3 || Stopwatch.GetElapsedTime(start).TotalSeconds < seconds; runs++)
+        for (int runs = 0; runs < 20 || Stopwatch.GetElapsedTime(start).TotalSeconds < seconds; runs++)
         {
             long before = Stopwatch.GetTimestamp();
             run();
