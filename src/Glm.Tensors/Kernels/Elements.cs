@@ -1,15 +1,61 @@
+using System.Runtime.CompilerServices;
+
 namespace Glm.Tensors;
 
 /// <summary>Reads elements of any type as binary32.</summary>
 internal static unsafe class Elements
 {
-    /// <summary>Reads <paramref name="count"/> elements of one row, from <paramref name="column"/> on.</summary>
-    public static void Load(in Matrix m, nint row, nint column, int count, float* target)
+    /// <summary>Reads <paramref name="count"/> elements of one row of <paramref name="m"/>, from <paramref name="column"/> on.</summary>
+    public static void Load(in Matrix m, nint row, nint column, int count, float* target, InstructionSet isa)
     {
-        float* source = (float*)m.At(row, column);
-        if (m.ColumnStride == 1)
-            new ReadOnlySpan<float>(source, count).CopyTo(new Span<float>(target, count));
+        if (m.Scales is not null)
+            LoadQuantized(m, row, column, count, target, isa);
+        else if (m.ColumnStride == 1)
+            Decode(m.At(row, column), m.Type, 0, 0, count, target, isa);
         else
-            for (int i = 0; i < count; i++) target[i] = source[i * m.ColumnStride];
+            for (int i = 0; i < count; i++) Decode(m.At(row, column + i), m.Type, 0, 0, 1, target + i, isa);
+    }
+
+    /// <summary>
+    /// Decodes contiguous elements [<paramref name="start"/>, + <paramref name="count"/>), counted from <paramref name="row"/>;
+    /// <paramref name="scale"/> counts for quantised types alone.
+    /// </summary>
+    public static void Decode(byte* row, DType type, float scale, nint start, nint count, float* target, InstructionSet isa)
+    {
+        var kernel = new DecodeKernel(row, scale, start, count, target);
+        Dispatch.Run(ref kernel, type, isa);
+    }
+
+    /// <summary>A row may reach over several segments, each with its own scale.</summary>
+    private static void LoadQuantized(in Matrix m, nint row, nint column, nint count, float* target, InstructionSet isa)
+    {
+        nint length = m.Columns / m.Segments;
+        for (nint end = column + count; column < end;)
+        {
+            nint segment = column / length, part = Math.Min(end, (segment + 1) * length) - column;
+            Decode(m.At(row, 0), m.Type, m.Scale(segment, row), column, part, target, isa);
+            column += part;
+            target += part;
+        }
+    }
+
+    private readonly struct DecodeKernel(byte* row, float scale, nint start, nint count, float* target) : IKernel
+    {
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        public void Run<V, L, D>() where V : struct where L : struct, ILanes<V> where D : struct, IDecoder<V>
+        {
+            byte* source = row;
+            float* result = target;
+            nint index = start, end = start + count;
+            V prepared = D.Prepare(scale);
+            if (Dequantize.IsOrdinary(scale))
+                for (; index + 2 * L.Count <= end; index += 2 * L.Count, result += 2 * L.Count)
+                {
+                    D.Load(source, index, prepared, out V first, out V second);
+                    L.Store(first, result);
+                    L.Store(second, result + L.Count);
+                }
+            for (; index < end; index++) *result++ = D.LoadOne(source, index, scale);
+        }
     }
 }

@@ -9,6 +9,9 @@ namespace Glm.Tensors;
 /// threads and the blocking of rows and columns.
 /// </para>
 /// <para>
+/// Products of few rows with rows of a weight go to <see cref="RowDots"/>, which sums in another order.
+/// </para>
+/// <para>
 /// The blocking is that of Goto and van de Geijn (Anatomy of high-performance matrix multiplication, ACM TOMS 34(3), 2008): both
 /// matrices are packed, which also converts their elements, and a register-blocked microkernel runs over the packed panels.
 /// </para>
@@ -23,6 +26,11 @@ internal static unsafe class MatMul
     public static void Multiply(Workers workers, in Matrix a, in Matrix b, in Matrix c, float alpha, float beta, float* bias, InstructionSet isa)
     {
         var product = new Product(a, b, c, alpha, beta, bias, isa);
+        if (RowDots.Fits(product))
+        {
+            RowDots.Multiply(workers, product);
+            return;
+        }
         Scratch shared = workers.Rent();
         try
         {
@@ -40,6 +48,11 @@ internal static unsafe class MatMul
     public static void MultiplySingle(Scratch scratch, in Matrix a, in Matrix b, in Matrix c, float alpha, float beta, float* bias, InstructionSet isa)
     {
         var product = new Product(a, b, c, alpha, beta, bias, isa);
+        if (RowDots.Fits(product))
+        {
+            RowDots.MultiplySingle(product, scratch);
+            return;
+        }
         for (int column = 0; column < c.Columns; column += Product.MaxColumns)
             for (int block = 0; block < product.DepthBlocks; block++)
             {

@@ -17,15 +17,16 @@ internal readonly unsafe struct Matrix
     /// </summary>
     public readonly Half* Scales;
     public readonly int Segments;
+    private readonly nint scaleStride;
 
     /// <summary>Whether the columns of this view are the output rows of a quantised weight, i.e. it is its transpose.</summary>
     public readonly bool ScaledByColumn;
 
     /// <summary>Floating-point numbers with any strides.</summary>
     public Matrix(void* data, DType type, int rows, int columns, nint rowStride, nint columnStride = 1)
-        : this(data, type, rows, columns, rowStride, columnStride, null, 0, false) { }
+        : this(data, type, rows, columns, rowStride, columnStride, null, 0, 0, false) { }
 
-    private Matrix(void* data, DType type, int rows, int columns, nint rowStride, nint columnStride, Half* scales, int segments, bool scaledByColumn)
+    private Matrix(void* data, DType type, int rows, int columns, nint rowStride, nint columnStride, Half* scales, int segments, nint scaleStride, bool scaledByColumn)
     {
         Data = data;
         Type = type;
@@ -35,6 +36,7 @@ internal readonly unsafe struct Matrix
         ColumnStride = columnStride;
         Scales = scales;
         Segments = segments;
+        this.scaleStride = scaleStride;
         ScaledByColumn = scaledByColumn;
     }
 
@@ -46,10 +48,19 @@ internal readonly unsafe struct Matrix
     /// <see cref="DType.Int4"/>, whose rows lie one after another.
     /// </summary>
     public static Matrix Quantized(void* data, DType type, int rows, int columns, Half* scales, int segments) =>
-        new(data, type, rows, columns, columns, 1, scales, segments, false);
+        columns % Math.Max(segments, 1) == 0 && (type == DType.Int8 || columns / segments % 2 == 0)
+            ? new(data, type, rows, columns, columns, 1, scales, segments, rows, false)
+            : throw new ArgumentException($"{columns} columns cannot be {segments} segments of {type}");
 
     /// <summary>The same elements with rows and columns exchanged.</summary>
-    public Matrix Transposed => new(Data, Type, Columns, Rows, ColumnStride, RowStride, Scales, Segments, !ScaledByColumn);
+    public Matrix Transposed => new(Data, Type, Columns, Rows, ColumnStride, RowStride, Scales, Segments, scaleStride, !ScaledByColumn);
+
+    /// <summary>The rows from <paramref name="row"/> on, of a matrix that is not <see cref="ScaledByColumn"/>.</summary>
+    public Matrix RowsFrom(int row) =>
+        new(At(row, 0), Type, Rows - row, Columns, RowStride, ColumnStride, Scales is null ? null : Scales + row, Segments, scaleStride, false);
+
+    /// <summary>The scale of a row in a segment of the columns; 0 where there are none.</summary>
+    public float Scale(nint segment, nint row) => Scales is null ? 0 : (float)Scales[segment * scaleStride + row];
 
     /// <summary>Bits of one element.</summary>
     public int ElementBits => Type switch { DType.Float32 => 32, DType.Int8 => 8, DType.Int4 => 4, _ => 16 };

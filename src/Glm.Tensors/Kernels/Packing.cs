@@ -21,11 +21,11 @@ internal static unsafe class Packing
     /// of <paramref name="m"/> into <paramref name="target"/> [depth, width]. <paramref name="stage"/> has room for
     /// <see cref="MaxLanes"/> * <see cref="StageDepth"/> floats.
     /// </summary>
-    public static void PackPanel(in Matrix m, nint row, int lanes, nint column, int depth, int width, float* target, float* stage)
+    public static void PackPanel(in Matrix m, nint row, int lanes, nint column, int depth, int width, float* target, float* stage, InstructionSet isa)
     {
         bool lanesAreContiguous = m.Scales is null ? m.RowStride == 1 && m.ColumnStride != 1 : m.ScaledByColumn;
         if (lanesAreContiguous)
-            CopyLanes(m.Transposed, column, depth, row, lanes, width, target);
+            CopyLanes(m.Transposed, column, depth, row, lanes, width, target, isa);
         else if (m.Type == DType.Float32 && m.ColumnStride == 1)
             Transpose((float*)m.At(row, column), m.RowStride, lanes, depth, width, target);
         else
@@ -33,16 +33,16 @@ internal static unsafe class Packing
             {
                 int part = Math.Min(StageDepth, depth - done);
                 for (int lane = 0; lane < lanes; lane++)
-                    Elements.Load(m, row + lane, column + done, part, stage + lane * StageDepth);
+                    Elements.Load(m, row + lane, column + done, part, stage + lane * StageDepth, isa);
                 Transpose(stage, StageDepth, lanes, part, width, target + (nint)done * width);
             }
     }
 
-    private static void CopyLanes(in Matrix m, nint row, int depth, nint column, int lanes, int width, float* target)
+    private static void CopyLanes(in Matrix m, nint row, int depth, nint column, int lanes, int width, float* target, InstructionSet isa)
     {
         for (int k = 0; k < depth; k++, target += width)
         {
-            Elements.Load(m, row + k, column, lanes, target);
+            Elements.Load(m, row + k, column, lanes, target, isa);
             for (int lane = lanes; lane < width; lane++) target[lane] = 0;
         }
     }

@@ -46,10 +46,10 @@ internal readonly unsafe struct Product
     private const int MaxDepth = 384;
 
     public readonly Matrix A, Right, C;
+    public readonly InstructionSet Isa;
     public readonly TileShape Shape;
     private readonly float alpha, beta;
     private readonly float* bias;
-    private readonly InstructionSet isa;
     private readonly int depth;
 
     public Product(in Matrix a, in Matrix b, in Matrix c, float alpha, float beta, float* bias, InstructionSet isa)
@@ -64,7 +64,7 @@ internal readonly unsafe struct Product
         this.alpha = alpha;
         this.beta = beta;
         this.bias = bias;
-        this.isa = isa;
+        Isa = isa;
         Shape = isa switch
         {
             InstructionSet.Avx512 => new(12, 2 * Lanes512.Count),
@@ -102,7 +102,7 @@ internal readonly unsafe struct Product
     {
         int column = panel * Shape.Columns;
         Packing.PackPanel(Right, step.Column + column, Math.Min(Shape.Columns, step.Columns - column), step.K, step.Depth,
-            Shape.Columns, RightPanel(step, panel), scratch.Stage);
+            Shape.Columns, RightPanel(step, panel), scratch.Stage, Isa);
     }
 
     /// <summary>Packs rows of A and multiplies them by the packed panels [first, last) of B.</summary>
@@ -111,7 +111,7 @@ internal readonly unsafe struct Product
         nint panelSize = (nint)Shape.Rows * step.Depth;
         float* left = scratch.Left((nint)(rows + Shape.Rows) * step.Depth), tile = scratch.Tile;
         for (int r = 0; r < rows; r += Shape.Rows)
-            Packing.PackPanel(A, row + r, Math.Min(Shape.Rows, rows - r), step.K, step.Depth, Shape.Rows, left + r * (nint)step.Depth, scratch.Stage);
+            Packing.PackPanel(A, row + r, Math.Min(Shape.Rows, rows - r), step.K, step.Depth, Shape.Rows, left + r * (nint)step.Depth, scratch.Stage, Isa);
 
         int cached = Math.Max(1, CachedColumns / Shape.Columns);
         for (int start = first; start < last; start += cached)
@@ -131,7 +131,7 @@ internal readonly unsafe struct Product
 
     private void MultiplyTile(nint depth, float* a, float* b, float* tile)
     {
-        switch (isa)
+        switch (Isa)
         {
             case InstructionSet.Avx512: MicroKernel.Run12x2<Vector512<float>, Lanes512>(depth, a, b, tile); break;
             case InstructionSet.Avx2: MicroKernel.Run4x3<Vector256<float>, Lanes256>(depth, a, b, tile); break;
@@ -143,20 +143,34 @@ internal readonly unsafe struct Product
     private void StoreTile(in Step step, float* tile, int row, int rows, int column)
     {
         int columns = Math.Min(Shape.Columns, step.Columns - column);
-        float* added = step.IsLast && bias is not null ? bias + step.Column + column : null;
-        float scale = step.IsFirst ? beta : 1;
         for (int r = row; r < row + rows; r++, tile += Shape.Columns)
         {
-            byte* result = C.At(r, step.Column + column);
-            float* kept = C.Type == DType.Float32 ? (float*)result : step.Sums + (nint)r * step.Columns + column;
-            float* previous = step.IsFirst && beta == 0 ? null : kept;
-            float* target = C.Type != DType.Float32 && step.IsLast ? tile : kept;
-            switch (isa)
-            {
-                case InstructionSet.Avx512: Epilogue.Run<Vector512<float>, Lanes512>(tile, alpha, previous, scale, added, target, columns); break;
-                case InstructionSet.Avx2: Epilogue.Run<Vector256<float>, Lanes256>(tile, alpha, previous, scale, added, target, columns); break;
-                default: Epilogue.Run<Vector128<float>, Lanes128>(tile, alpha, previous, scale, added, target, columns); break;
-            }
+            float* sums = step.Sums is null ? null : step.Sums + (nint)r * step.Columns + column;
+            StoreRow(tile, r, step.Column + column, columns, sums, step.IsFirst, step.IsLast);
         }
+    }
+
+    /// <summary>Brings finished sums into row <paramref name="row"/> of C.</summary>
+    public void StoreRow(float* values, int row, int column, int columns) =>
+        StoreRow(values, row, column, columns, null, true, true);
+
+    /// <summary>
+    /// C = fma(alpha, values, beta * C), or without beta after the first block of k; bias and the type of C follow after the last.
+    /// </summary>
+    private void StoreRow(float* values, int row, int column, int columns, float* sums, bool isFirst, bool isLast)
+    {
+        byte* result = C.At(row, column);
+        float* kept = C.Type == DType.Float32 ? (float*)result : sums;
+        float* previous = isFirst && beta == 0 ? null : kept;
+        float* target = C.Type != DType.Float32 && isLast ? values : kept;
+        float* added = isLast && bias is not null ? bias + column : null;
+        float scale = isFirst ? beta : 1;
+        switch (Isa)
+        {
+            case InstructionSet.Avx512: Epilogue.Run<Vector512<float>, Lanes512>(values, alpha, previous, scale, added, target, columns); break;
+            case InstructionSet.Avx2: Epilogue.Run<Vector256<float>, Lanes256>(values, alpha, previous, scale, added, target, columns); break;
+            default: Epilogue.Run<Vector128<float>, Lanes128>(values, alpha, previous, scale, added, target, columns); break;
+        }
+        if (target == values) Conversion.Narrow(values, result, C.Type, columns, Isa);
     }
 }
