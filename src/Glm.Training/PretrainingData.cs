@@ -1,4 +1,5 @@
 using Glm.Tokenizers;
+using Glm.Tokenizers;
 
 namespace Glm.Training;
 

@@ -51,11 +51,11 @@ public sealed class DataPreparer
     /// <exception cref="GlmException">An option is out of range.</exception>
     public DataPreparer(DataPrepareOptions options)
     {
-        if (options.VocabularySize <= 0) throw new GlmException($"data preparation: VocabularySize must be positive, found {options.VocabularySize}");
-        if (options.EodId < 0 || options.EodId >= options.VocabularySize) throw new GlmException($"data preparation: EodId must be below the vocabulary size {options.VocabularySize}, found {options.EodId}");
-        if (options.TokensPerShard <= 0) throw new GlmException($"data preparation: TokensPerShard must be positive, found {options.TokensPerShard}");
-        if (options.MaxDocumentBytes < 16) throw new GlmException($"data preparation: MaxDocumentBytes must be at least 16, found {options.MaxDocumentBytes}");
-        if (options.Threads <= 0) throw new GlmException($"data preparation: Threads must be positive, found {options.Threads}");
+        Require(options.VocabularySize > 0, nameof(options.VocabularySize), "positive", options.VocabularySize);
+        Require((uint)options.EodId < (uint)options.VocabularySize, nameof(options.EodId), $"below the vocabulary size {options.VocabularySize}", options.EodId);
+        Require(options.TokensPerShard > 0, nameof(options.TokensPerShard), "positive", options.TokensPerShard);
+        Require(options.MaxDocumentBytes >= 16, nameof(options.MaxDocumentBytes), "at least 16", options.MaxDocumentBytes);
+        Require(options.Threads > 0, nameof(options.Threads), "positive", options.Threads);
         _options = options;
         _idBytes = ShardManifest.DtypeOf(options.VocabularySize) == "uint16" ? sizeof(ushort) : sizeof(int);
     }
@@ -70,7 +70,8 @@ public sealed class DataPreparer
     /// tokenizer gives ids beyond its vocabulary.
     /// </exception>
     /// <exception cref="OperationCanceledException">It was cancelled; no manifest is left.</exception>
-    public ShardManifest Prepare(IReadOnlyList<string> inputs, string folder, IProgress<DataPrepareProgress>? progress = null, CancellationToken cancellation = default)
+    public ShardManifest Prepare(
+        IReadOnlyList<string> inputs, string folder, IProgress<DataPrepareProgress>? progress = null, CancellationToken cancellation = default)
     {
         if (File.Exists(Path.Combine(folder, ShardManifest.FileName)))
             throw new GlmException($"{folder}: already holds prepared training data; choose another folder or remove it");
@@ -80,10 +81,14 @@ public sealed class DataPreparer
         if (shards.Count == 0)
         {
             SourceCount? faulty = sources.Find(source => source.Malformed > 0);
-            throw new GlmException($"{sources[0].File}: no document found{(faulty is null ? "" : $" ({faulty.File}, line {faulty.FirstLine}: {faulty.FirstReason})")}");
+            string reason = faulty is null ? "" : $" ({faulty.File}, line {faulty.FirstLine}: {faulty.FirstReason})";
+            throw new GlmException($"{sources[0].File}: no document found{reason}");
         }
-        var manifest = new ShardManifest(ShardManifest.FormatName, ShardManifest.CurrentVersion, ShardManifest.DtypeOf(_options.VocabularySize), _options.VocabularySize,
-            _options.TokenizerHash, _options.EodId, sources.Sum(s => s.Documents), sources.Sum(s => s.Tokens), sources.Sum(s => s.Bytes), shards, [.. sources.Select(s => s.ToEntry())]);
+        var manifest = new ShardManifest(
+            ShardManifest.FormatName, ShardManifest.CurrentVersion, ShardManifest.DtypeOf(_options.VocabularySize),
+            _options.VocabularySize, _options.TokenizerHash, _options.EodId,
+            sources.Sum(s => s.Documents), sources.Sum(s => s.Tokens), sources.Sum(s => s.Bytes),
+            shards, [.. sources.Select(s => s.ToEntry())]);
         manifest.Save(folder);
         return manifest;
     }
@@ -98,7 +103,7 @@ public sealed class DataPreparer
         public SourceEntry ToEntry() => new(file, Documents, Tokens, Bytes, Malformed, FirstLine, FirstReason);
     }
 
-    /// <summary>The ids of all documents, in order, counted in their sources. Two threads and more encode while others wait their turn.</summary>
+    /// <summary>The ids of all documents, in order, counted in their sources. Several are encoded at a time, while a few more wait.</summary>
     private IEnumerable<int[]> Encoded(List<SourceCount> sources, IProgress<DataPrepareProgress>? progress, CancellationToken cancellation)
     {
         TaskScheduler workers = new ConcurrentExclusiveSchedulerPair(TaskScheduler.Default, _options.Threads).ConcurrentScheduler;
@@ -135,7 +140,8 @@ public sealed class DataPreparer
                     malformed++;
                     continue;
                 }
-                pending.Enqueue((source, document, Task.Factory.StartNew(() => Encode(source.File, document), cancellation, TaskCreationOptions.None, workers)));
+                var ids = Task.Factory.StartNew(() => Encode(source.File, document), cancellation, TaskCreationOptions.None, workers);
+                pending.Enqueue((source, document, ids));
                 if (pending.Count > 4 * _options.Threads) yield return Finish();
             }
         while (pending.Count > 0) yield return Finish();
@@ -190,6 +196,11 @@ public sealed class DataPreparer
         });
         rest = ids;
         return new ShardEntry(name, tokens, ShardFile.HeaderBytes + tokens * _idBytes, hash);
+    }
+
+    private static void Require(bool holds, string option, string expected, long found)
+    {
+        if (!holds) throw new GlmException($"data preparation: {option} must be {expected}, found {found}");
     }
 
     /// <summary>The ids of the next document; false at the end.</summary>

@@ -34,9 +34,9 @@ internal sealed class DecompressedByTool : ReadOnlyStream
         int read = _process.StandardOutput.BaseStream.Read(buffer);
         if (read > 0 || buffer.IsEmpty) return read;
         _process.WaitForExit();
-        if (_process.ExitCode != 0)
-            throw new GlmException($"{_path}: cannot be decompressed: {_process.StartInfo.FileName} ended with {_process.ExitCode}: {_messages.Result.Split('\n')[0].Trim()}");
-        return 0;
+        if (_process.ExitCode == 0) return 0;
+        string message = _messages.Result.Split('\n')[0].Trim();
+        throw new GlmException($"{_path}: cannot be decompressed: {_process.StartInfo.FileName} ended with {_process.ExitCode}: {message}");
     }
 
     protected override void Dispose(bool disposing)

@@ -12,7 +12,8 @@ namespace Glm.Training;
 internal readonly record struct DocumentText(string? Text, int Utf8Bytes, long Line, string? Fault);
 
 /// <summary>
-/// Reads the documents of one file in bounded memory; a text file beyond the limit becomes several documents. What cannot be used is handed out as a fault, never dropped silently.
+/// Reads the documents of one file in bounded memory; a text file beyond the limit becomes several documents. What cannot be used
+/// is handed out as a fault, never dropped silently.
 /// </summary>
 internal sealed class DocumentReader(string path, string textField, int maxDocumentBytes)
 {

@@ -7,10 +7,10 @@ internal static class InputFile
     private static readonly string[] Compressions = ["", ".gz", ".xz", ".zst"];
 
     /// <summary>Whether the name ends in a format that can be read, plain or compressed.</summary>
-    public static bool IsKnown(string path) => Formats.Any(format => Compressions.Any(compression => path.EndsWith(format + compression, StringComparison.OrdinalIgnoreCase)));
+    public static bool IsKnown(string path) => Formats.Any(format => HasFormat(path, format));
 
     /// <summary>Whether the file holds one JSON document on each line (otherwise it is one document).</summary>
-    public static bool IsJsonLines(string path) => Compressions.Any(compression => path.EndsWith(".jsonl" + compression, StringComparison.OrdinalIgnoreCase));
+    public static bool IsJsonLines(string path) => HasFormat(path, ".jsonl");
 
     /// <summary>Files as they are, folders as the readable files below them in the order of their names.</summary>
     /// <exception cref="GlmException">A path does not exist, or names no format that can be read, or there is nothing to read.</exception>
@@ -28,8 +28,12 @@ internal static class InputFile
             else
                 throw new GlmException($"{input}: expected a name that ends in .txt or .jsonl, plain or with .gz, .xz or .zst");
         }
-        return files.Count > 0 ? files : throw new GlmException($"{(inputs.Count == 0 ? "no inputs given" : inputs[0])}: no .txt or .jsonl files (plain or .gz, .xz, .zst) to read");
+        if (files.Count > 0) return files;
+        throw new GlmException($"{(inputs.Count == 0 ? "no inputs given" : inputs[0])}: no .txt or .jsonl files (plain or .gz, .xz, .zst) to read");
     }
+
+    private static bool HasFormat(string path, string format) =>
+        Compressions.Any(compression => path.EndsWith(format + compression, StringComparison.OrdinalIgnoreCase));
 
     /// <summary>The decompressed bytes. Damage that shows at the end of the file is an error of the last read.</summary>
     /// <exception cref="GlmException">The file cannot be opened, or the program that decompresses it is missing.</exception>

@@ -75,7 +75,8 @@ public sealed record ShardManifest(string Format, int Version, string Dtype, int
         {
             using FileStream stream = File.OpenRead(path);
             if (stream.Length > LargestFile) throw new GlmException($"{path}: expected at most {LargestFile} bytes, found {stream.Length}");
-            ShardManifest manifest = JsonSerializer.Deserialize(stream, ManifestJson.Default.ShardManifest) ?? throw new GlmException($"{path}: expected a JSON object, found null");
+            ShardManifest? manifest = JsonSerializer.Deserialize(stream, ManifestJson.Default.ShardManifest);
+            if (manifest is null) throw new GlmException($"{path}: expected a JSON object, found null");
             manifest.Check(path);
             return manifest;
         }
@@ -110,13 +111,11 @@ public sealed record ShardManifest(string Format, int Version, string Dtype, int
         Require(VocabularySize > 0, "vocabulary_size", "a positive number", VocabularySize);
         Require(Dtype == DtypeOf(VocabularySize), "dtype", DtypeOf(VocabularySize), Dtype);
         Require(EodId >= 0 && EodId < VocabularySize, "eod_id", $"an id below {VocabularySize}", EodId);
-        Require(TokenizerSha256 is not null, "tokenizer_sha256", "a hash", TokenizerSha256);
-        Require(Shards is not null && Sources is not null && !Shards.Contains(null!) && !Sources.Contains(null!), "shards and sources", "lists", null);
+        Require(!Shards.Contains(null!) && !Sources.Contains(null!), "shards and sources", "objects", null);
         decimal tokens = 0;
-        foreach (ShardEntry shard in Shards!)
+        foreach (ShardEntry shard in Shards)
         {
-            Require(shard.File is { Length: > 0 } && Path.GetFileName(shard.File) == shard.File && shard.File != "..", "shards.file", "a file name", shard.File);
-            Require(shard.Sha256 is not null, "shards.sha256", "a hash", shard.Sha256);
+            Require(shard.File.Length > 0 && Path.GetFileName(shard.File) == shard.File && shard.File != "..", "shards.file", "a file name", shard.File);
             Require(shard.Tokens is > 0 and < long.MaxValue / 8, "shards.tokens", "a positive number", shard.Tokens);
             Require(shard.Bytes == ShardFile.HeaderBytes + shard.Tokens * IdBytes, "shards.bytes", ShardFile.HeaderBytes + shard.Tokens * IdBytes, shard.Bytes);
             tokens += shard.Tokens;
@@ -127,6 +126,8 @@ public sealed record ShardManifest(string Format, int Version, string Dtype, int
 }
 
 /// <summary>JSON of the manifest, with snake_case names.</summary>
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, WriteIndented = true, RespectRequiredConstructorParameters = true, RespectNullableAnnotations = true)]
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, WriteIndented = true,
+    RespectRequiredConstructorParameters = true, RespectNullableAnnotations = true)]
 [JsonSerializable(typeof(ShardManifest))]
 internal sealed partial class ManifestJson : JsonSerializerContext;

@@ -24,8 +24,10 @@ public sealed class TokenRows
         if (lengthPerSample <= 0) throw new GlmException($"training data: expected a positive row length, found {lengthPerSample}");
         foreach ((TokenShards shards, double weight) in sources)
         {
-            if (!(weight > 0 && double.IsFinite(weight))) throw new GlmException($"{shards.Folder}: expected a positive weight, found {weight}");
-            if (shards.Tokens < lengthPerSample) throw new GlmException($"{shards.Folder}: expected at least one row of {lengthPerSample} ids, found {shards.Tokens} ids");
+            if (!(weight > 0 && double.IsFinite(weight)))
+                throw new GlmException($"{shards.Folder}: expected a positive weight, found {weight}");
+            if (shards.Tokens < lengthPerSample)
+                throw new GlmException($"{shards.Folder}: expected at least one row of {lengthPerSample} ids, found {shards.Tokens} ids");
             if (shards.Manifest.TokenizerSha256 != sources[0].Shards.Manifest.TokenizerSha256)
                 throw new GlmException($"{shards.Folder}: prepared with another tokenizer than {sources[0].Shards.Folder}");
         }
@@ -50,7 +52,8 @@ public sealed class TokenRows
     /// <exception cref="ArgumentException"><paramref name="destination"/> has another length, or the index is negative.</exception>
     public void Row(long sampleIndex, Span<int> destination)
     {
-        if (destination.Length != LengthPerSample) throw new ArgumentException($"expected room for {LengthPerSample} ids, found {destination.Length}", nameof(destination));
+        if (destination.Length != LengthPerSample)
+            throw new ArgumentException($"expected room for {LengthPerSample} ids, found {destination.Length}", nameof(destination));
         (int source, long row) = Locate(sampleIndex);
         _sources[source].Read(row * LengthPerSample, destination);
     }

@@ -111,8 +111,9 @@ public sealed class TokenShards : IDisposable
             if (stream.Length != shard.Bytes) throw new GlmException($"{path}: expected {shard.Bytes} bytes, found {stream.Length}");
             var header = new byte[ShardFile.HeaderBytes];
             stream.ReadExactly(header);
-            if (!header.AsSpan().SequenceEqual(ShardFile.Header(manifest.IdBytes, manifest.VocabularySize, shard.Tokens)))
-                throw new GlmException($"{path}: its header does not fit the manifest: expected {shard.Tokens} ids of {manifest.IdBytes} bytes below {manifest.VocabularySize}");
+            byte[] expected = ShardFile.Header(manifest.IdBytes, manifest.VocabularySize, shard.Tokens);
+            if (!header.SequenceEqual(expected))
+                throw new GlmException($"{path}: its header does not fit the manifest: expected {Convert.ToHexString(expected)}, found {Convert.ToHexString(header)}");
             using var file = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
             return file.CreateViewAccessor(0, shard.Bytes, MemoryMappedFileAccess.Read);
         }

@@ -3,6 +3,9 @@ using System.IO.Compression;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using FsCheck;
+using FsCheck.Fluent;
+using Glm.Tests;
 
 namespace Glm.Training.Tests;
 
@@ -50,6 +53,17 @@ public class DataPreparerTests
         shards.Verify();
         Assert.Equivalent(manifest, shards.Manifest, strict: true);
     }
+
+    [Fact]
+    public void Any_texts_come_back_from_any_shards() =>
+        Prop.ForAll<NonNull<string>[], PositiveInt>((texts, size) =>
+        {
+            string[] documents = [.. texts.Select(text => new string([.. text.Get.Where(c => !char.IsSurrogate(c))])).Where(text => !string.IsNullOrWhiteSpace(text)), "one"];
+            using var folder = new TemporaryFolder();
+            int tokensPerShard = Ids(documents).Length / 4 + size.Get;
+            new DataPreparer(Bytes with { TokensPerShard = tokensPerShard }).Prepare([folder.Write("a.jsonl", JsonLines(documents))], folder.File("out"));
+            return ReadAll(folder.File("out")).SequenceEqual(Ids(documents));
+        }).QuickCheckThrowOnFailure();
 
     [Fact]
     public void Malformed_lines_are_counted_with_the_first_line_and_reason()
@@ -154,7 +168,7 @@ public class DataPreparerTests
         new DataPreparer(Bytes).Prepare([whole], folder.File("out"));
         Assert.Equal(Ids(texts), ReadAll(folder.File("out")));
 
-        var error = Assert.Throws<GlmException>(() => new DataPreparer(Bytes with { TokensPerShard = 100 }).Prepare([cut], folder.File("bad")));
+        var error = Assert.Throws<GlmException>(() => new DataPreparer(Bytes with { TokensPerShard = 10_000 }).Prepare([cut], folder.File("bad")));
         Assert.Contains(cut, error.Message);
         Assert.False(Directory.Exists(folder.File("bad")) && Directory.EnumerateFiles(folder.File("bad")).Any());
     }
@@ -243,6 +257,34 @@ public class DataPreparerTests
         var error = Assert.Throws<GlmException>(() => AtomicFile.Write(path, _ => ShardFile.WriteIds(new FullDisk(1000), new int[5000], sizeof(int))));
         Assert.Contains(path, error.Message);
         Assert.Empty(Directory.GetFiles(folder.Path));
+    }
+
+    [Fact]
+    public void A_missing_program_is_named()
+    {
+        var error = Assert.Throws<GlmException>(() => new DecompressedByTool("a.txt.xz", "no-such-program-here"));
+        Assert.Contains("a.txt.xz: needs the program 'no-such-program-here'", error.Message);
+    }
+
+    [DataFact]
+    public void Real_texts_come_back_whole()
+    {
+        using var folder = new TemporaryFolder();
+        string[] inputs = [.. Directory.GetFiles(Path.Combine(TestFiles.Data!, "pretrain"), "valid-*.jsonl.zst").Order(StringComparer.Ordinal)];
+        Assert.NotEmpty(inputs);
+        ShardManifest manifest = new DataPreparer(Bytes).Prepare(inputs, folder.File("out"));
+        Assert.All(manifest.Sources, source => Assert.Equal(0, source.Malformed));
+        int[] ids = ReadAll(folder.File("out"));
+        string[] texts = Encoding.UTF8.GetString([.. ids.Select(id => id == Eod ? (byte)0 : (byte)id)]).Split('\0', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal(manifest.Documents, texts.Length);
+        Assert.Equal(manifest.Utf8Bytes, texts.Sum(Encoding.UTF8.GetByteCount));
+        Assert.Equal(inputs.Select(input => DocumentTexts(input)).SelectMany(text => text), texts);
+    }
+
+    private static IEnumerable<string> DocumentTexts(string path)
+    {
+        using Process process = Process.Start(new ProcessStartInfo("zstd", ["-dc", path]) { RedirectStandardOutput = true })!;
+        while (process.StandardOutput.ReadLine() is { } line) yield return JsonDocument.Parse(line).RootElement.GetProperty("text").GetString()!;
     }
 
     private sealed class FullDisk(int capacity) : MemoryStream
