@@ -26,7 +26,7 @@ public sealed record Glm130BConfig
     public const string Type = "glm-130b";
 
     /// <summary>Bound of positions times head size, since cosines and sines of all positions are held in memory.</summary>
-    private const int LargestRotaryTable = 1 << 27;
+    private const int LargestRotaryTable = 1 << 24;
 
     /// <summary>Which architecture the directory holds.</summary>
     public string ModelType { get; init; } = Type;
