@@ -1,5 +1,4 @@
 using Glm.Tokenizers;
-using Glm.Tokenizers;
 
 namespace Glm.Training;
 
