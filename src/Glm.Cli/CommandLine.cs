@@ -20,6 +20,7 @@ internal sealed class CommandLine
             InfoCommand.Create(terminal),
             TokenizeCommand.Create(terminal),
             DataCommand.Create(terminal),
+            GenerateCommand.Create(terminal),
         };
         _root.Options.OfType<HelpOption>().Single().Action = new HelpWithExamples();
         _root.SetAction(parse => new HelpWithExamples().Invoke(parse));

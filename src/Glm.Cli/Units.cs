@@ -1,9 +1,19 @@
+using Glm.Tensors;
+
 namespace Glm.Cli;
 
-/// <summary>Numbers as people read them.</summary>
+/// <summary>Numbers and types as people read them.</summary>
 internal static class Units
 {
     private static readonly string[] ByteUnits = ["bytes", "KiB", "MiB", "GiB", "TiB"];
+
+    /// <summary>The name of an element type on the command line and in tables.</summary>
+    public static string Name(DType type) => type switch
+    {
+        DType.BFloat16 => "bf16",
+        DType.Float16 => "fp16",
+        _ => type.ToString().ToLowerInvariant(),
+    };
 
     /// <summary>A size in the largest unit of which there is at least one.</summary>
     public static string Bytes(long bytes)

@@ -25,15 +25,14 @@ public abstract class Tokenizer
         throw new GlmException($"{file}: expected the vocabulary of GLM-130B (icetk) or one trained by Glm.NET, found another SentencePiece model with {model.Pieces.Count} pieces");
     }
 
+    /// <summary>The vocabulary's file in a directory, or null.</summary>
+    public static string? FindIn(string directory) =>
+        new[] { "tokenizer.model", "ice_text.model" }.Select(name => Path.Combine(directory, name)).FirstOrDefault(File.Exists);
+
     /// <summary>The vocabulary's file: <paramref name="path"/> itself, or the one in that directory.</summary>
     /// <exception cref="GlmException">The directory holds none.</exception>
-    public static string FileOf(string path)
-    {
-        if (!Directory.Exists(path)) return path;
-        foreach (string name in new[] { "tokenizer.model", "ice_text.model" })
-            if (Path.Combine(path, name) is var file && File.Exists(file)) return file;
-        throw new GlmException($"{path}: expected tokenizer.model or ice_text.model, found neither");
-    }
+    public static string FileOf(string path) => !Directory.Exists(path) ? path
+        : FindIn(path) ?? throw new GlmException($"{path}: expected tokenizer.model or ice_text.model, found neither");
 
     /// <summary>Ids of <paramref name="text"/>; names of special tokens in it are ordinary text.</summary>
     public int[] Encode(string text)

@@ -1,6 +1,9 @@
 using System.CommandLine;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
 using Glm.Models;
 using Glm.Tensors;
+using Glm.Tokenizers;
 using Spectre.Console;
 
 namespace Glm.Cli.Commands;
@@ -8,8 +11,7 @@ namespace Glm.Cli.Commands;
 /// <summary><c>glm info</c>: what a model is and what it takes, from its configuration and the headers of its files alone.</summary>
 internal static class InfoCommand
 {
-    private static readonly (string Name, DType Type)[] Precisions =
-        [("float32", DType.Float32), ("bf16", DType.BFloat16), ("int8", DType.Int8), ("int4", DType.Int4)];
+    private static readonly DType[] Precisions = [DType.Float32, DType.BFloat16, DType.Int8, DType.Int4];
 
     public static Command Create(Terminal terminal)
     {
@@ -32,44 +34,64 @@ internal static class InfoCommand
 
     private static ModelDescription Describe(string? path)
     {
-        if (path is not null && !Directory.Exists(path) && Presets.Find(path) is { } preset) return new ModelDescription(path, preset);
+        if (path is not null && !Directory.Exists(path) && Presets.Find(path) is { } preset) return new ModelDescription(path, preset, Stored: null, Vocabulary: null);
         string directory = ModelLocation.OrShipped(path);
         if (!Directory.Exists(directory)) throw new GlmException($"{directory}: expected the directory of a model or one of {string.Join(", ", Presets.All.Keys)}");
-        return new ModelDescription(directory, Glm130BConfig.Load(Path.Combine(directory, "config.json")));
+        var stored = ModelDirectory.Inventory(directory)
+            .ToDictionary(entry => Units.Name(entry.Key), entry => new StoredAs(entry.Value.Tensors, entry.Value.Bytes));
+        return new ModelDescription(directory, ModelDirectory.LoadConfig(directory), stored, VocabularyOf(directory));
+    }
+
+    private static VocabularyDescription? VocabularyOf(string directory)
+    {
+        string? file = Tokenizer.FindIn(directory);
+        if (file is null) return null;
+        var tokenizer = Tokenizer.Load(file);
+        return new VocabularyDescription(Path.GetFileName(file), tokenizer is IceTokenizer ? "icetk" : "unigram with byte fallback", tokenizer.VocabularySize);
     }
 
     private static void Show(IAnsiConsole screen, ModelDescription model)
     {
-        var config = model.Config;
+        var config = model.Shape;
         var facts = new Grid().AddColumn(new GridColumn().PadRight(3).NoWrap()).AddColumn();
         void Fact(string name, string value) => facts.AddRow(new Markup($"[grey]{name}[/]"), new Text(value));
-        Fact("model", model.Model);
+        Fact("model", model.Model + (model.Stored is null ? " (a shape without weights)" : ""));
         Fact("architecture", model.Architecture);
         Fact("parameters", $"{model.Parameters:N0}");
         Fact("layers", $"{config.NumLayers} of width {config.HiddenSize:N0}, inner {config.InnerHiddenSize:N0}, {config.NumAttentionHeads} heads of {config.HeadSize}");
-        Fact("vocabulary", $"{config.VocabSize:N0} rows");
-        Fact("positions", $"{config.MaxSequenceLength:N0}");
+        Fact("embedding", $"{config.VocabSize:N0} rows, tied to the output");
+        Fact("positions", $"{config.MaxSequenceLength:N0}, rotary");
+        if (model.Stored is not null)
+            Fact("stored as", string.Join(", ", model.Stored.Select(entry => $"{entry.Key} ({entry.Value.Tensors} tensors, {Units.Bytes(entry.Value.Bytes)})")));
+        if (model.Vocabulary is { } vocabulary) Fact("tokenizer", $"{vocabulary.Kind}, {vocabulary.Size:N0} ids ({vocabulary.File})");
+        Fact("KV cache", $"{string.Join(", ", model.KvBytesPerToken.Select(entry => $"{Units.Bytes(entry.Value)} in {entry.Key}"))}, for each token");
         screen.Write(facts);
 
         var sizes = new Table().Border(TableBorder.Rounded).AddColumn("precision")
             .AddColumn(new TableColumn("weights").RightAligned()).AddColumn(new TableColumn("bytes").RightAligned());
         foreach (var (name, bytes) in model.BytesByPrecision) sizes.AddRow(name, Units.Bytes(bytes), $"{bytes:N0}");
         screen.Write(sizes);
-        screen.WriteLine($"KV cache per token: {string.Join(", ", model.KvBytesPerToken.Select(entry => $"{Units.Bytes(entry.Value)} in {entry.Key}"))}");
     }
 
+    private sealed record StoredAs(int Tensors, long Bytes);
+
+    private sealed record VocabularyDescription(string File, string Kind, int Size);
+
     /// <summary>What <c>--json</c> prints.</summary>
-    private sealed record ModelDescription(string Model, Glm130BConfig Config)
+    private sealed record ModelDescription(
+        string Model, [property: JsonIgnore] Glm130BConfig Shape, Dictionary<string, StoredAs>? Stored, [property: JsonPropertyName("tokenizer")] VocabularyDescription? Vocabulary)
     {
-        public string Architecture => Config.ModelType;
+        public string Architecture => Shape.ModelType;
 
-        public long Parameters => Config.ParameterCount;
+        public JsonNode? Config => JsonNode.Parse(Shape.ToJson());
 
-        /// <summary>Size of the weights in 16 bits, or as they are stored.</summary>
-        public long Bytes => ModelSize.WeightBytes(Config, DType.BFloat16);
+        public long Parameters => Shape.ParameterCount;
 
-        public Dictionary<string, long> BytesByPrecision => Precisions.ToDictionary(p => p.Name, p => ModelSize.WeightBytes(Config, p.Type));
+        /// <summary>Size of the weights as they are stored; of a shape without weights, in 16 bits.</summary>
+        public long Bytes => Stored?.Values.Sum(type => type.Bytes) ?? ModelSize.WeightBytes(Shape, DType.BFloat16);
 
-        public Dictionary<string, long> KvBytesPerToken => Precisions.Take(2).ToDictionary(p => p.Name, p => ModelSize.CacheBytesPerToken(Config, p.Type));
+        public Dictionary<string, long> BytesByPrecision => Precisions.ToDictionary(Units.Name, type => ModelSize.WeightBytes(Shape, type));
+
+        public Dictionary<string, long> KvBytesPerToken => Precisions[..2].ToDictionary(Units.Name, type => ModelSize.CacheBytesPerToken(Shape, type));
     }
 }
