@@ -113,17 +113,25 @@ public sealed class Glm130B
     /// <param name="ids">Int32 token ids <c>[tokens]</c>.</param>
     /// <param name="positions">Int32 position ids <c>[tokens]</c>; tokens may share one.</param>
     /// <param name="attend">Attention with its mask or its cache.</param>
-    /// <param name="observe">Sees the embedding (-1) and the output of every layer.</param>
+    /// <param name="observe">Sees the embedding (-1) and the output of every layer, which unless recording it must copy to keep.</param>
     public Tensor Forward(Context context, Tensor ids, Tensor positions, Attend attend, Action<int, Tensor>? observe = null)
     {
         var x = Embed(context, ids);
         observe?.Invoke(-1, x);
         foreach (var layer in Layers)
         {
-            x = RecomputeActivations
+            var mark = context.Arena.Mark;
+            var y = RecomputeActivations
                 ? context.Recompute(x, input => layer.Forward(context, input, positions, attend))
                 : layer.Forward(context, x, positions, attend);
-            observe?.Invoke(layer.Index, x);
+            observe?.Invoke(layer.Index, y);
+            if (context.Recording) x = y;
+            else
+            {
+                // No backward pass will ask for what is inside a layer: every layer computes in the same, warm memory.
+                x.CopyFrom(y);
+                context.Arena.Release(mark);
+            }
         }
         return context.LayerNorm(x, FinalNormGain, FinalNormBias, Config.LayernormEpsilon);
     }

@@ -24,7 +24,7 @@ public sealed record DataSource(string Path, double Weight = 1);
 /// <summary>Everything that decides a training run (spec 4.1); names in the file are in snake case, unknown ones are an error.</summary>
 public sealed record TrainingConfig
 {
-    /// <summary>Name of a preset whose shape is trained.</summary>
+    /// <summary>The shape that is trained: the name of a preset, or a <c>config.json</c> relative to the configuration file.</summary>
     public required string Model { get; init; }
 
     /// <summary>The vocabulary, relative to the configuration file.</summary>
@@ -154,10 +154,9 @@ public sealed record TrainingConfig
     [JsonIgnore]
     public EmbeddingShrinkSchedule Shrink => new(EmbeddingShrink, EmbeddingShrinkSteps, EmbeddingShrinkRamp);
 
-    /// <summary>The shape that is trained.</summary>
+    /// <summary>The shape that is trained, with as many positions as a row has tokens.</summary>
     [JsonIgnore]
-    public Glm130BConfig Shape => (Presets.Find(Model) ?? throw new GlmException(
-        $"model: expected one of {string.Join(", ", Presets.All.Keys)}, found {Model}")) with { MaxSequenceLength = SeqLength };
+    public Glm130BConfig Shape => (Presets.Find(Model) ?? ShapeFile()) with { MaxSequenceLength = SeqLength };
 
     private static JsonSerializerOptions Json { get; } = new()
     {
@@ -195,6 +194,13 @@ public sealed record TrainingConfig
 
     /// <summary>The configuration as JSON, which identifies a run.</summary>
     public string ToJson() => JsonSerializer.Serialize(this, Json);
+
+    private Glm130BConfig ShapeFile()
+    {
+        if (!File.Exists(Resolve(Model)))
+            throw new GlmException($"model: expected one of {string.Join(", ", Presets.All.Keys)} or a config.json, found {Model}");
+        return Glm130BConfig.Load(Resolve(Model));
+    }
 
     private void Validate(string source)
     {

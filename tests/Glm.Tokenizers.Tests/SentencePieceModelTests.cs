@@ -88,6 +88,7 @@ public sealed class SentencePieceModelTests
         Refused("expected some of type normal", new() { Pieces = [unknown] });
         Refused("TrainerSpec, field 3", new() { Pieces = [unknown, a], Trainer = new() { ModelType = (SentencePieceAlgorithm)3 } });
         Refused("precompiled_charsmap", new() { Pieces = [unknown, a], Normalizer = new() { PrecompiledCharsMap = new byte[] { 1, 2, 3 } } });
+        Refused("replacements of at most", new() { Pieces = [unknown, a], Normalizer = new() { PrecompiledCharsMap = CharsMaps.Join(new uint[4], Enumerable.Repeat((byte)'a', 2000).ToArray()) } });
         Assert.Contains("no-such-file", Assert.Throws<GlmException>(() => SentencePieceModel.Load("no-such-file")).Message);
         Assert.Contains(Path.GetTempPath(), Assert.Throws<GlmException>(() => SentencePieceModel.Load(Path.GetTempPath())).Message);
     }

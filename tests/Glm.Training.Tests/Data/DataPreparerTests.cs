@@ -3,6 +3,8 @@ using System.IO.Compression;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using FsCheck;
+using FsCheck.Fluent;
 using Glm.Tests;
 
 namespace Glm.Training.Tests;
@@ -51,6 +53,17 @@ public class DataPreparerTests
         shards.Verify();
         Assert.Equivalent(manifest, shards.Manifest, strict: true);
     }
+
+    [Fact]
+    public void Any_texts_come_back_from_any_shards() =>
+        Prop.ForAll<NonNull<string>[], PositiveInt>((texts, size) =>
+        {
+            string[] documents = [.. texts.Select(text => new string([.. text.Get.Where(c => !char.IsSurrogate(c))])).Where(text => !string.IsNullOrWhiteSpace(text)), "one"];
+            using var folder = new TemporaryFolder();
+            int tokensPerShard = Ids(documents).Length / 4 + size.Get;
+            new DataPreparer(Bytes with { TokensPerShard = tokensPerShard }).Prepare([folder.Write("a.jsonl", JsonLines(documents))], folder.File("out"));
+            return ReadAll(folder.File("out")).SequenceEqual(Ids(documents));
+        }).QuickCheckThrowOnFailure();
 
     [Fact]
     public void Malformed_lines_are_counted_with_the_first_line_and_reason()
@@ -155,7 +168,7 @@ public class DataPreparerTests
         new DataPreparer(Bytes).Prepare([whole], folder.File("out"));
         Assert.Equal(Ids(texts), ReadAll(folder.File("out")));
 
-        var error = Assert.Throws<GlmException>(() => new DataPreparer(Bytes with { TokensPerShard = 100 }).Prepare([cut], folder.File("bad")));
+        var error = Assert.Throws<GlmException>(() => new DataPreparer(Bytes with { TokensPerShard = 10_000 }).Prepare([cut], folder.File("bad")));
         Assert.Contains(cut, error.Message);
         Assert.False(Directory.Exists(folder.File("bad")) && Directory.EnumerateFiles(folder.File("bad")).Any());
     }
