@@ -1,0 +1,146 @@
+using System.Text.RegularExpressions;
+using Glm.Tokenizers;
+
+namespace Glm.Inference;
+
+/// <summary>
+/// Fills the blanks of a text, the original's fill_blanks (spec 5.2): every [MASK]; where there is none, every [sMASK]; where there is neither, [gMASK],
+/// which is appended to a text without blanks.
+/// </summary>
+/// <remarks>
+/// Blanks are filled from left to right, each seeing the fills before it; of several beams the best is carried on. A text that does not end in a
+/// blank gets eos appended. Only one kind of blank is filled per run.
+/// </remarks>
+public sealed partial class BlankFiller
+{
+    // A model may generate the mask itself, which then is one more blank (as in the original), but not for ever.
+    private const int MaximumGeneratedBlanks = 16;
+
+    private readonly Session _session;
+    private readonly SpecialTokens _special;
+    private readonly Tokenizer? _tokenizer;
+
+    /// <summary>Fills blanks in texts.</summary>
+    public BlankFiller(Session session, Tokenizer tokenizer) : this(session, tokenizer.Special) => _tokenizer = tokenizer;
+
+    /// <summary>Fills blanks in token ids.</summary>
+    public BlankFiller(Session session, SpecialTokens special)
+    {
+        _session = session;
+        _special = special;
+    }
+
+    /// <summary>Fills the blanks of a text.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="options">How.</param>
+    /// <param name="onPiece">Sees the text of the blanks as it is generated; of beam search, blank by blank.</param>
+    /// <param name="cancellation">Ends it.</param>
+    /// <exception cref="GlmException">The text is empty, too long, or has a mask of an unknown name; an option is impossible.</exception>
+    public FilledText Fill(string text, FillOptions options, Action<BlankPiece>? onPiece = null, CancellationToken cancellation = default)
+    {
+        if (_tokenizer is null) throw new InvalidOperationException("filling blanks in a text takes a tokenizer");
+        if (string.IsNullOrWhiteSpace(text)) throw new GlmException("text: expected some text, found none");
+        foreach (Match mask in MaskName().Matches(text))
+            if (mask.Value is not ("[MASK]" or "[sMASK]" or "[gMASK]")) throw new GlmException($"text: expected [MASK], [sMASK] or [gMASK], found {mask.Value}");
+        // As in the original, spaces after the last blank make it one inside the text.
+        bool open = text.EndsWith("MASK]", StringComparison.Ordinal) || !MaskName().IsMatch(text);
+        return FillIds(_tokenizer.EncodeWithMasks(text), open, options, onPiece, cancellation);
+    }
+
+    /// <summary>Fills the blanks of a text that is already tokens.</summary>
+    /// <inheritdoc cref="Fill(string, FillOptions, Action{BlankPiece}, CancellationToken)"/>
+    /// <param name="prompt">Token ids with those of blanks among them.</param>
+    /// <param name="options">How.</param>
+    /// <param name="onPiece">As there; needs a tokenizer.</param>
+    /// <param name="cancellation">Ends it.</param>
+    public FilledText Fill(ReadOnlySpan<int> prompt, FillOptions options, Action<BlankPiece>? onPiece = null, CancellationToken cancellation = default)
+    {
+        if (prompt.IsEmpty) throw new GlmException("prompt: expected some ids, found none");
+        bool open = IsMask(prompt[^1]) || !prompt.ContainsAny([_special.Mask, _special.SMask, _special.GMask]);
+        return FillIds(prompt.ToArray(), open, options, onPiece, cancellation);
+    }
+
+    private FilledText FillIds(int[] ids, bool open, FillOptions options, Action<BlankPiece>? onPiece, CancellationToken cancellation)
+    {
+        if (_tokenizer is null && options.Stop.Count > 0) throw new InvalidOperationException("stop strings take a tokenizer");
+        int[] sequence = [.. ids, .. ids.Any(IsMask) ? Array.Empty<int>() : [_special.GMask], .. open ? Array.Empty<int>() : [_special.Eos]];
+        int longest = _session.Model.Config.MaxSequenceLength;
+        if (sequence.Length > longest) throw new GlmException($"text: expected at most {longest} tokens, which is what the model reads, found {sequence.Length}");
+        int mask = sequence.Contains(_special.Mask) ? _special.Mask : sequence.Contains(_special.SMask) ? _special.SMask : _special.GMask;
+        int most = sequence.Count(id => id == mask) + MaximumGeneratedBlanks;
+        var strategy = options.Validated().CreateStrategy([_special.Eop, _special.Eos]);
+
+        var fills = new List<BlankFill>();
+        var blanks = new List<List<Blank>>();
+        var beams = new List<int[]>();
+        for (int at; fills.Count < most && (at = Array.IndexOf(sequence, mask)) >= 0; sequence = beams[0])
+        {
+            var context = new DecodingContext([.. sequence, _special.Sop], sequence.Length, mask == _special.GMask ? null : at);
+            int room = Math.Min(options.MaxNewTokens, Math.Min(options.OutSeqLength ?? longest, longest) - context.Ids.Length);
+            if (room < 1 && fills.Count == 0)
+                throw new GlmException($"text: expected fewer than {context.Ids.Length + room} tokens, to leave room for new ones, found {context.Ids.Length}");
+            var fill = new BlankFill(context, at, Math.Max(room, 0), Decode(strategy, context, room, options, fills.Count, onPiece, cancellation));
+            fills.Add(fill);
+            beams.Clear();
+            foreach (var (candidate, i) in fill.Decoding.Candidates.Select((candidate, i) => (candidate, i)))
+            {
+                // The original looks for the first sop, and so do we: it is the one that was appended, unless an earlier fill holds one.
+                int sop = Array.IndexOf(candidate.Ids, _special.Sop), end = candidate.Ids.Length - (IsEnd(candidate.Ids[^1]) ? 1 : 0);
+                var blank = TextOf(candidate.Ids[(sop + 1)..end], options);
+                if (i == blanks.Count) blanks.Add([]);
+                blanks[i].Add(blank);
+                beams.Add([.. candidate.Ids[..at], .. blank.Ids, .. candidate.Ids[Math.Min(at + 1, sop)..sop]]);
+            }
+            if (options.Strategy == StrategyKind.Beam) onPiece?.Invoke(new BlankPiece(fills.Count - 1, blanks[0][^1].Text ?? ""));
+        }
+        return new FilledText([.. beams.Select((beam, i) => Beam(beam, blanks[i], fills[^1].Decoding.Candidates[i].Score))], fills);
+    }
+
+    private DecodingResult Decode(
+        DecodingStrategy strategy, DecodingContext context, int room, FillOptions options, int number, Action<BlankPiece>? onPiece, CancellationToken cancellation)
+    {
+        // The fills before this one may have taken all the room; the blank then vanishes.
+        if (room < 1) return new DecodingResult([new Candidate(context.Ids, 0)], 0, TimeSpan.Zero, TimeSpan.Zero);
+        if (_tokenizer is null || options.Strategy == StrategyKind.Beam) return Decoding.Run(_session, strategy, context, room, null, cancellation);
+        var text = new BlankText(_tokenizer, options.Stop);
+        var result = Decoding.Run(_session, strategy, context, room, token =>
+        {
+            if (!IsEnd(token)) Report(text.Add(token));
+            return !text.Stopped;
+        }, cancellation);
+        Report(text.Finish());
+        return result;
+
+        void Report(string piece)
+        {
+            if (piece.Length > 0) onPiece?.Invoke(new BlankPiece(number, piece));
+        }
+    }
+
+    private Blank TextOf(int[] ids, FillOptions options)
+    {
+        if (_tokenizer is null) return new Blank(ids, null);
+        var text = new BlankText(_tokenizer, options.Stop);
+        foreach (int id in ids) text.Add(id);
+        text.Finish();
+        return new Blank(text.Ids(), text.Text);
+    }
+
+    private FilledBeam Beam(int[] ids, List<Blank> blanks, double score)
+    {
+        int[] final = ids.Length > 0 && ids[^1] == _special.Eos ? ids[..^1] : ids;
+        return new FilledBeam(
+            final, [.. blanks.Select(blank => blank.Ids)],
+            _tokenizer?.Decode([.. final.Where(id => id < _tokenizer.VocabularySize)]),
+            _tokenizer is null ? null : [.. blanks.Select(blank => blank.Text!)], score);
+    }
+
+    private bool IsMask(int id) => id == _special.Mask || id == _special.SMask || id == _special.GMask;
+
+    private bool IsEnd(int id) => id == _special.Eop || id == _special.Eos;
+
+    [GeneratedRegex(@"\[\w*MASK\]")]
+    private static partial Regex MaskName();
+
+    private sealed record Blank(int[] Ids, string? Text);
+}

@@ -1,0 +1,66 @@
+using System.Text;
+using Glm.Tokenizers;
+
+namespace Glm.Inference;
+
+/// <summary>
+/// The text of one blank as its tokens arrive: whole characters only, and nothing of a stop string or of what comes after it. Text that may
+/// be the beginning of a stop string waits until that is decided.
+/// </summary>
+internal sealed class BlankText(Tokenizer tokenizer, IReadOnlyList<string> stop)
+{
+    private readonly StreamingDecoder _decoder = new(tokenizer);
+    private readonly StringBuilder _text = new();
+    private readonly List<int> _ids = [];
+    private readonly List<int> _decoded = [0]; // characters decoded after so many tokens
+    private string _pending = "";
+
+    /// <summary>Whether a stop string was found.</summary>
+    public bool Stopped { get; private set; }
+
+    /// <summary>The text so far.</summary>
+    public string Text => _text.ToString();
+
+    /// <summary>Adds a token; returns the text that is now certain.</summary>
+    public string Add(int id)
+    {
+        if (Stopped) return "";
+        _ids.Add(id);
+        // Rows of the embedding above the vocabulary are padding; they have no text.
+        string piece = id < tokenizer.VocabularySize ? _decoder.Append(id) : "";
+        _decoded.Add(_decoded[^1] + piece.Length);
+        return Emit(piece, final: false);
+    }
+
+    /// <summary>Ends the blank; returns what was waiting.</summary>
+    public string Finish() => Stopped ? "" : Emit(_decoder.Finish(), final: true);
+
+    /// <summary>The tokens of <see cref="Text"/>: those generated, the last encoded anew where the stop string begins inside it.</summary>
+    public int[] Ids()
+    {
+        if (!Stopped) return [.. _ids];
+        int whole = _decoded.FindLastIndex(length => length <= _text.Length);
+        whole = _decoded.IndexOf(_decoded[whole]);
+        return [.. _ids[..whole], .. tokenizer.Encode(Text[_decoded[whole]..])];
+    }
+
+    private string Emit(string piece, bool final)
+    {
+        _pending += piece;
+        int end = _pending.Length;
+        foreach (string s in stop)
+            if (_pending.IndexOf(s, StringComparison.Ordinal) is >= 0 and int at && at < end) (end, Stopped) = (at, true);
+        if (!Stopped && !final) end = stop.Count == 0 ? end : Enumerable.Range(0, _pending.Length + 1).First(start => MayBegin(_pending.AsSpan(start)));
+        string certain = _pending[..end];
+        _pending = _pending[end..];
+        _text.Append(certain);
+        return certain;
+    }
+
+    private bool MayBegin(ReadOnlySpan<char> text)
+    {
+        foreach (string s in stop)
+            if (s.AsSpan().StartsWith(text, StringComparison.Ordinal)) return true;
+        return false;
+    }
+}

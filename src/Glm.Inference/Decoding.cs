@@ -1,0 +1,76 @@
+using System.Diagnostics;
+using Glm.Models;
+
+namespace Glm.Inference;
+
+/// <summary>What a model continues.</summary>
+/// <param name="Ids">Token ids, up to and including <c>sop</c> (and what comes after it, where generation is unidirectional).</param>
+/// <param name="Division">Number of tokens at the beginning that every token sees; the rest is causal.</param>
+/// <param name="BlankPosition">
+/// Position of <c>[MASK]</c> or <c>[sMASK]</c>, which every token from the division on shares; null for <c>[gMASK]</c>, where positions run on (spec 1.8).
+/// </param>
+public sealed record DecodingContext(int[] Ids, int Division, int? BlankPosition)
+{
+    /// <summary>Position id of the token at an index.</summary>
+    public int PositionOf(int index) => index < Division ? index : BlankPosition ?? index;
+}
+
+/// <summary>What decoding gave, and how long it took.</summary>
+/// <param name="Candidates">The candidates, best first.</param>
+/// <param name="Steps">Number of tokens generated, of every beam.</param>
+/// <param name="PromptTime">Time for the context.</param>
+/// <param name="StepTime">Time for the steps after it.</param>
+public sealed record DecodingResult(IReadOnlyList<Candidate> Candidates, int Steps, TimeSpan PromptTime, TimeSpan StepTime);
+
+/// <summary>The loop of generation (spec 5.3): the context in one pass, then one token of every beam per step.</summary>
+public static class Decoding
+{
+    /// <summary>Continues a context until the strategy is done, the room is full or the caller has enough.</summary>
+    /// <param name="session">Where to compute.</param>
+    /// <param name="strategy">Chooses the tokens.</param>
+    /// <param name="context">What to continue.</param>
+    /// <param name="maxNewTokens">Room for new tokens, at least 1.</param>
+    /// <param name="onToken">Sees each token of a single beam; returns whether to go on.</param>
+    /// <param name="cancellation">Ends it.</param>
+    public static DecodingResult Run(
+        Session session, DecodingStrategy strategy, DecodingContext context, int maxNewTokens,
+        Func<int, bool>? onToken = null, CancellationToken cancellation = default)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(maxNewTokens, 1);
+        var clock = Stopwatch.StartNew();
+        var beams = new List<KvCache.Sequence> { session.Cache.Add() };
+        try
+        {
+            int length = context.Ids.Length, steps = 0, vocabulary = session.Model.Config.VocabSize;
+            strategy.Begin(context.Ids);
+            int[] positions = [.. Enumerable.Range(0, length).Select(context.PositionOf)];
+            var logits = session.Run([new SessionInput(beams[0], context.Ids, positions, context.Division)], cancellation: cancellation);
+            var promptTime = clock.Elapsed;
+            while (true)
+            {
+                var next = strategy.Step(logits, vocabulary);
+                bool enough = onToken is not null && next.Count == 1 && !onToken(next[0].Token);
+                if (++steps == maxNewTokens || strategy.Done || enough) break;
+                Reorder(beams, next);
+                int[] position = [context.PositionOf(length + steps - 1)];
+                logits = session.Run([.. next.Select((step, i) => new SessionInput(beams[i], new[] { step.Token }, position, context.Division))], cancellation: cancellation);
+            }
+            return new DecodingResult(strategy.Finish(), steps, promptTime, clock.Elapsed - promptTime);
+        }
+        finally
+        {
+            foreach (var beam in beams) beam.Release();
+        }
+    }
+
+    private static void Reorder(List<KvCache.Sequence> beams, IReadOnlyList<BeamStep> next)
+    {
+        var parents = beams.ToArray();
+        var free = new HashSet<KvCache.Sequence>(parents);
+        beams.Clear();
+        // The first child of a beam goes on in its sequence, the others in forks.
+        foreach (var step in next)
+            beams.Add(free.Remove(parents[step.Parent]) ? parents[step.Parent] : parents[step.Parent].Fork());
+        foreach (var unused in free) unused.Release();
+    }
+}

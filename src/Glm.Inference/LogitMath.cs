@@ -1,0 +1,48 @@
+using System.Numerics;
+
+namespace Glm.Inference;
+
+/// <summary>Arithmetic on one row of logits on the host.</summary>
+internal static class LogitMath
+{
+    /// <summary>What the original writes over logits of forbidden tokens: the least float16.</summary>
+    public const float Forbidden = -65504;
+
+    /// <summary>log(sum of e^x), computed from the largest x.</summary>
+    /// <exception cref="GlmException">A logit is not a number, or none is finite.</exception>
+    public static double LogSumExp(ReadOnlySpan<float> x)
+    {
+        float max = Max(x);
+        double sum = 0;
+        int width = Vector<float>.Count, i = 0;
+        var sums = Vector<float>.Zero;
+        for (; i <= x.Length - width; i += width) sums += Vector.Exp(new Vector<float>(x[i..]) - new Vector<float>(max));
+        for (; i < x.Length; i++) sum += MathF.Exp(x[i] - max);
+        double result = max + Math.Log(sum + Vector.Sum(sums));
+        return double.IsFinite(result) ? result : throw new GlmException($"the model's logits are not numbers (their log-sum-exp is {result})");
+    }
+
+    /// <summary>The largest value.</summary>
+    public static float Max(ReadOnlySpan<float> x)
+    {
+        int width = Vector<float>.Count, i = 0;
+        float max = float.NegativeInfinity;
+        var maxima = new Vector<float>(max);
+        for (; i <= x.Length - width; i += width) maxima = Vector.Max(maxima, new Vector<float>(x[i..]));
+        for (int lane = 0; lane < width; lane++) max = MathF.Max(max, maxima[lane]);
+        for (; i < x.Length; i++) max = MathF.Max(max, x[i]);
+        return max;
+    }
+
+    /// <summary>The <paramref name="k"/>-th largest value, k from 1.</summary>
+    public static float KthLargest(ReadOnlySpan<float> x, int k)
+    {
+        var kept = new PriorityQueue<float, float>(k);
+        foreach (float value in x)
+        {
+            if (kept.Count < k) kept.Enqueue(value, value);
+            else if (value > kept.Peek()) kept.EnqueueDequeue(value, value);
+        }
+        return kept.Peek();
+    }
+}

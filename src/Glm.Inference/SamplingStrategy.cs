@@ -1,0 +1,129 @@
+namespace Glm.Inference;
+
+/// <summary>Parameters of <see cref="SamplingStrategy"/>.</summary>
+public sealed record SamplingOptions
+{
+    /// <summary>Logits are divided by it; 0 takes the most probable token.</summary>
+    public double Temperature { get; init; } = 1;
+
+    /// <summary>Tokens less probable than the k-th are not drawn; 0 for no limit.</summary>
+    public int TopK { get; init; }
+
+    /// <summary>Only the most probable tokens are drawn that together exceed this probability; 0 for no limit.</summary>
+    public double TopP { get; init; }
+
+    /// <summary>Tokens that are never drawn.</summary>
+    public IReadOnlyList<int> InvalidIds { get; init; } = [];
+
+    /// <summary>Tokens after which there is nothing more to say.</summary>
+    public required IReadOnlyList<int> EndTokens { get; init; }
+
+    /// <summary>Key of the random numbers.</summary>
+    public ulong Seed { get; init; } = 1234;
+
+    /// <summary>These options, if they are possible.</summary>
+    /// <exception cref="GlmException">One is not.</exception>
+    public SamplingOptions Validated()
+    {
+        if (!(Temperature >= 0 && double.IsFinite(Temperature))) throw new GlmException($"temperature: expected 0 or more, found {Temperature}");
+        if (TopK < 0) throw new GlmException($"top_k: expected 0 or more, found {TopK}");
+        if (!(TopP is >= 0 and <= 1)) throw new GlmException($"top_p: expected 0 to 1, found {TopP}");
+        return this;
+    }
+}
+
+/// <summary>
+/// Draws one token after the other, the original's BaseStrategy (spec 5.4). The most probable token is always taken with a
+/// <see cref="SamplingOptions.TopK"/> of 1 or a <see cref="SamplingOptions.Temperature"/> of 0.
+/// </summary>
+public sealed class SamplingStrategy : DecodingStrategy
+{
+    private readonly SamplingOptions _options;
+    private readonly CounterRandom _random;
+    private readonly List<int> _ids = [];
+    private bool _done;
+
+    /// <summary>A strategy whose draws depend on the seed and the logits alone.</summary>
+    public SamplingStrategy(SamplingOptions options)
+    {
+        _options = options.Validated();
+        _random = new CounterRandom(options.Seed, 0);
+    }
+
+    /// <inheritdoc/>
+    public override bool Done => _done;
+
+    /// <inheritdoc/>
+    public override void Begin(ReadOnlySpan<int> context)
+    {
+        _ids.Clear();
+        _ids.AddRange(context);
+        _done = false;
+    }
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<BeamStep> Step(Span<float> logits, int vocabulary)
+    {
+        Filter(logits, _options);
+        int token = Draw(logits);
+        _ids.Add(token);
+        _done = _options.EndTokens.Contains(token);
+        return [new BeamStep(0, token)];
+    }
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<Candidate> Finish() => [new Candidate([.. _ids], 0)];
+
+    /// <summary>
+    /// Divides by the temperature, then forbids: invalid tokens, those below the k-th (ties stay), and over the softmax of what is left, in
+    /// descending order, those after the first that brings the sum above p.
+    /// </summary>
+    internal static void Filter(Span<float> logits, SamplingOptions options)
+    {
+        int topK = options.Temperature == 0 ? 1 : options.TopK;
+        float temperature = options.Temperature == 0 ? 1 : (float)options.Temperature;
+        if (temperature != 1)
+            foreach (ref float logit in logits) logit /= temperature;
+        foreach (int id in options.InvalidIds)
+            if ((uint)id < (uint)logits.Length) logits[id] = LogitMath.Forbidden;
+        if (topK > 0 && topK < logits.Length)
+        {
+            float least = LogitMath.KthLargest(logits, topK);
+            foreach (ref float logit in logits)
+                if (logit < least) logit = LogitMath.Forbidden;
+        }
+        if (options.TopP is > 0 and < 1) KeepNucleus(logits, options.TopP);
+    }
+
+    // Of n tokens those below (1 - p) / n together have less than 1 - p, so the nucleus lies among the others, and only they are sorted.
+    private static void KeepNucleus(Span<float> logits, double topP)
+    {
+        double logSum = LogitMath.LogSumExp(logits), least = logSum + Math.Log((1 - topP) / logits.Length);
+        var likely = new List<(float Logit, int Id)>();
+        for (int i = 0; i < logits.Length; i++)
+            if (logits[i] >= least) likely.Add((logits[i], i));
+        likely.Sort((a, b) => a.Logit != b.Logit ? b.Logit.CompareTo(a.Logit) : a.Id.CompareTo(b.Id));
+        logits.Fill(LogitMath.Forbidden);
+        double sum = 0;
+        foreach (var (logit, id) in likely)
+        {
+            logits[id] = logit;
+            if ((sum += Math.Exp(logit - logSum)) > topP) break;
+        }
+    }
+
+    private int Draw(ReadOnlySpan<float> logits)
+    {
+        float max = LogitMath.Max(logits);
+        double left = _random.NextDouble() * Math.Exp(LogitMath.LogSumExp(logits) - max);
+        int last = -1;
+        for (int i = 0; i < logits.Length; i++)
+        {
+            double weight = Math.Exp(logits[i] - max);
+            if (weight == 0) continue;
+            last = i;
+            if ((left -= weight) < 0) break;
+        }
+        return last;
+    }
+}

@@ -1,0 +1,84 @@
+using Glm.Models;
+using Glm.Tensors;
+
+namespace Glm.Inference;
+
+/// <summary>New tokens of one sequence.</summary>
+/// <param name="Sequence">The sequence, with what it holds already.</param>
+/// <param name="Ids">Token ids, at least one.</param>
+/// <param name="Positions">Position ids, as many.</param>
+/// <param name="Division">Length of the bidirectional context, counted from the sequence's first token; 0 is causal attention.</param>
+public readonly record struct SessionInput(KvCache.Sequence Sequence, ReadOnlyMemory<int> Ids, ReadOnlyMemory<int> Positions, int Division);
+
+/// <summary>
+/// A model with the memory that running it takes: activations, cached keys and values, logits on the host. Serves one caller at a time;
+/// several sessions may share a model and its threads.
+/// </summary>
+/// <remarks>
+/// The keys and values of a bidirectional context depend on all of it, so a context goes in with one call (spec 1.8); afterwards tokens go in one
+/// by one, for as many sequences (beams) at once as there are.
+/// </remarks>
+public sealed class Session
+{
+    private readonly Context _context;
+    private float[] _logits = [];
+
+    /// <summary>A session over a model.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="workers">Threads to compute with.</param>
+    /// <param name="activationType">How activations are stored.</param>
+    /// <param name="cacheType">How keys and values are stored.</param>
+    public Session(Glm130B model, Workers workers, DType activationType = DType.Float32, DType cacheType = DType.Float32)
+    {
+        Model = model;
+        _context = new Context(workers, activationType);
+        Cache = new KvCache(model.Config.NumLayers, model.Heads, cacheType);
+    }
+
+    /// <summary>The model.</summary>
+    public Glm130B Model { get; }
+
+    /// <summary>Keys and values; <see cref="KvCache.Add"/> begins a sequence, <see cref="KvCache.Sequence.Release"/> ends it.</summary>
+    public KvCache Cache { get; }
+
+    /// <summary>Runs new tokens of some sequences through the model and appends them to the cache.</summary>
+    /// <param name="inputs">One entry per sequence.</param>
+    /// <param name="allTokens">Whether logits are wanted after every token, or after the last one of each sequence alone.</param>
+    /// <param name="cancellation">Ends the computation between two layers; the sequences must then be released.</param>
+    /// <returns>
+    /// Logits <c>[sequences or tokens, vocabulary]</c> in the order of the inputs. They lie in a buffer of the session, which the caller may
+    /// overwrite and the next call does.
+    /// </returns>
+    /// <exception cref="GlmException">An id or a position lies outside the model.</exception>
+    public Span<float> Run(IReadOnlyList<SessionInput> inputs, bool allTokens = false, CancellationToken cancellation = default)
+    {
+        int tokens = inputs.Sum(input => input.Ids.Length);
+        int[] ids = new int[tokens], positions = new int[tokens], last = new int[inputs.Count];
+        var sequences = new CachedSequence[inputs.Count];
+        for (int i = 0, row = 0; i < inputs.Count; i++)
+        {
+            var input = inputs[i];
+            if (input.Ids.IsEmpty || input.Ids.Length != input.Positions.Length)
+                throw new ArgumentException($"{input.Ids.Length} ids and {input.Positions.Length} positions", nameof(inputs));
+            input.Ids.Span.CopyTo(ids.AsSpan(row));
+            input.Positions.Span.CopyTo(positions.AsSpan(row));
+            sequences[i] = input.Sequence.Append(row, input.Ids.Length, input.Division);
+            row += input.Ids.Length;
+            last[i] = row - 1;
+        }
+        _context.Reset();
+        var hidden = Model.Forward(
+            _context, _context.Integers(ids), _context.Integers(positions),
+            (qkv, layer) => _context.CachedAttention(qkv, Model.Heads, Cache.Pages(layer), sequences),
+            (_, _) => cancellation.ThrowIfCancellationRequested());
+        return ToHost(Model.Logits(_context, allTokens ? hidden : _context.SelectRows(hidden, _context.Integers(last))));
+    }
+
+    private Span<float> ToHost(Tensor logits)
+    {
+        int count = checked((int)logits.Count);
+        if (_logits.Length < count) _logits = new float[count];
+        logits.CopyTo(_logits.AsSpan(0, count));
+        return _logits.AsSpan(0, count);
+    }
+}

@@ -1,0 +1,201 @@
+using Glm.Tensors;
+
+namespace Glm.Models;
+
+/// <summary>
+/// The GLM-130B architecture (paper section 2.1, spec sections 1 and 11), for training and inference alike: a recording context adds the
+/// backward pass, a cache behind <see cref="Attend"/> adds incremental decoding, quantised tensors stand where dense ones do.
+/// </summary>
+/// <remarks>
+/// Noteworthy: Post-LN DeepNorm written so that each layer norm opens the sublayer after it, hence the residual carries the <em>normalised</em> input;
+/// one rotary embedding over whole heads; the fused projection is laid out by head, then query, key, value; the <em>second</em> half of the
+/// feed-forward projection is the gate; the output matrix is the embedding. Parameter names are those of the released checkpoints.
+/// </remarks>
+public sealed class Glm130B
+{
+    private readonly RotaryTables _rotary;
+
+    /// <summary>A model over given parameters.</summary>
+    /// <param name="config">Its shape.</param>
+    /// <param name="parameter">Gives the tensor of a name; matrices may be quantised by output row.</param>
+    /// <exception cref="GlmException">A tensor has another shape than the configuration says.</exception>
+    public Glm130B(Glm130BConfig config, Func<string, Tensor> parameter)
+    {
+        Config = config.Validated("model");
+        var tensors = new Dictionary<string, Tensor>();
+        foreach (var (name, shape) in Shapes(config))
+        {
+            var tensor = parameter(name);
+            if (!tensor.Shape.SequenceEqual(shape))
+                throw new GlmException($"{name}: expected the shape [{string.Join(", ", shape)}], found {tensor}");
+            tensors[name] = tensor;
+        }
+        WordEmbeddings = tensors["transformer.word_embeddings.weight"];
+        Layers = [.. Enumerable.Range(0, config.NumLayers).Select(i => new Layer(this, i, name => tensors[$"transformer.layers.{i}.{name}"]))];
+        FinalNormGain = tensors["transformer.final_layernorm.weight"];
+        FinalNormBias = tensors["transformer.final_layernorm.bias"];
+        Parameters = [.. Shapes(config).Select(p => (p.Name, tensors[p.Name]))];
+        Heads = HeadLayout.Interleaved(config.NumAttentionHeads, config.HeadSize);
+        _rotary = new RotaryTables(config.MaxSequenceLength, config.HeadSize, config.RotaryMode);
+    }
+
+    /// <summary>How the attention of one layer sees keys and values: from the rotated projection <c>[tokens, 3 hidden]</c> to <c>[tokens, hidden]</c>.</summary>
+    public delegate Tensor Attend(Tensor qkv, int layer);
+
+    /// <summary>The shape.</summary>
+    public Glm130BConfig Config { get; }
+
+    /// <summary>Embedding and output matrix <c>[vocabulary, hidden]</c>.</summary>
+    public Tensor WordEmbeddings { get; }
+
+    /// <summary>The layers, first to last.</summary>
+    public IReadOnlyList<Layer> Layers { get; }
+
+    /// <summary>Gain of the last layer norm <c>[hidden]</c>.</summary>
+    public Tensor FinalNormGain { get; }
+
+    /// <summary>Bias of the last layer norm <c>[hidden]</c>.</summary>
+    public Tensor FinalNormBias { get; }
+
+    /// <summary>All parameters under their names, in the order of <see cref="Shapes"/>.</summary>
+    public IReadOnlyList<(string Name, Tensor Tensor)> Parameters { get; }
+
+    /// <summary>Where the heads stand in the fused projection.</summary>
+    public HeadLayout Heads { get; }
+
+    /// <summary>Dropout on the embedding output and on both sublayers' outputs, while training (spec 1.1).</summary>
+    public float HiddenDropout { get; init; }
+
+    /// <summary>Dropout on attention probabilities, while training.</summary>
+    public float AttentionDropout { get; init; }
+
+    /// <summary>Factor alpha on the embedding's gradient, from the input and from the tied output (spec 4.2).</summary>
+    public float EmbeddingGradientShrink { get; set; } = 1;
+
+    /// <summary>Whether the shrink also applies where logits are computed, as GLM-130B did from 30 May on.</summary>
+    public bool ShrinkOutputGradient { get; init; } = true;
+
+    /// <summary>Whether a training step keeps each layer's input alone and computes the layer again on the way back.</summary>
+    public bool RecomputeActivations { get; init; }
+
+    /// <summary>Names and shapes of the parameters of a configuration, without allocating any.</summary>
+    public static IEnumerable<(string Name, int[] Shape)> Shapes(Glm130BConfig config)
+    {
+        int hidden = config.HiddenSize, inner = config.InnerHiddenSize;
+        yield return ("transformer.word_embeddings.weight", [config.VocabSize, hidden]);
+        for (int i = 0; i < config.NumLayers; i++)
+        {
+            string layer = $"transformer.layers.{i}.";
+            yield return (layer + "input_layernorm.weight", [hidden]);
+            yield return (layer + "input_layernorm.bias", [hidden]);
+            yield return (layer + "attention.query_key_value.weight", [3 * hidden, hidden]);
+            yield return (layer + "attention.query_key_value.bias", [3 * hidden]);
+            yield return (layer + "attention.dense.weight", [hidden, hidden]);
+            yield return (layer + "attention.dense.bias", [hidden]);
+            yield return (layer + "post_attention_layernorm.weight", [hidden]);
+            yield return (layer + "post_attention_layernorm.bias", [hidden]);
+            yield return (layer + "mlp.dense_h_to_4h.weight", [2 * inner, hidden]);
+            yield return (layer + "mlp.dense_h_to_4h.bias", [2 * inner]);
+            yield return (layer + "mlp.dense_4h_to_h.weight", [hidden, inner]);
+            yield return (layer + "mlp.dense_4h_to_h.bias", [hidden]);
+        }
+        yield return ("transformer.final_layernorm.weight", [hidden]);
+        yield return ("transformer.final_layernorm.bias", [hidden]);
+    }
+
+    /// <summary>Whether a parameter is one of the four matrices per layer that quantisation packs (spec 6.1).</summary>
+    public static bool IsQuantizable(string name) =>
+        name.EndsWith("query_key_value.weight", StringComparison.Ordinal) || name.EndsWith("dense.weight", StringComparison.Ordinal)
+        || name.EndsWith("dense_h_to_4h.weight", StringComparison.Ordinal) || name.EndsWith("dense_4h_to_h.weight", StringComparison.Ordinal);
+
+    /// <summary>Hidden states after the last layer norm <c>[tokens, hidden]</c>.</summary>
+    /// <param name="context">Where to run.</param>
+    /// <param name="ids">Int32 token ids <c>[tokens]</c>.</param>
+    /// <param name="positions">Int32 position ids <c>[tokens]</c>; tokens may share one.</param>
+    /// <param name="attend">Attention with its mask or its cache.</param>
+    /// <param name="observe">Sees the embedding (-1) and the output of every layer, which unless recording it must copy to keep.</param>
+    public Tensor Forward(Context context, Tensor ids, Tensor positions, Attend attend, Action<int, Tensor>? observe = null)
+    {
+        var x = Embed(context, ids);
+        observe?.Invoke(-1, x);
+        foreach (var layer in Layers)
+        {
+            var mark = context.Arena.Mark;
+            var y = RecomputeActivations
+                ? context.Recompute(x, input => layer.Forward(context, input, positions, attend))
+                : layer.Forward(context, x, positions, attend);
+            observe?.Invoke(layer.Index, y);
+            if (context.Recording) x = y;
+            else
+            {
+                // No backward pass will ask for what is inside a layer: every layer computes in the same, warm memory.
+                x.CopyFrom(y);
+                context.Arena.Release(mark);
+            }
+        }
+        return context.LayerNorm(x, FinalNormGain, FinalNormBias, Config.LayernormEpsilon);
+    }
+
+    /// <summary>Attention inside segments of whole sequences, for training and scoring.</summary>
+    public Attend Within(Context context, AttentionSegment[] segments) =>
+        (qkv, _) => context.Attention(qkv, Heads, segments, AttentionDropout);
+
+    /// <summary>Word embeddings of the tokens <c>[tokens, hidden]</c>.</summary>
+    public Tensor Embed(Context context, Tensor ids) =>
+        context.Dropout(context.Embedding(WordEmbeddings, ids, EmbeddingGradientShrink), HiddenDropout);
+
+    /// <summary>Float32 logits over the whole vocabulary <c>[rows, vocabulary]</c>; ids without a meaning are not masked (spec 11.9).</summary>
+    public Tensor Logits(Context context, Tensor hidden) => context.Linear(
+        hidden, WordEmbeddings, outputType: DType.Float32, weightGradientScale: ShrinkOutputGradient ? EmbeddingGradientShrink : 1);
+
+    /// <summary>One transformer layer.</summary>
+    public sealed class Layer
+    {
+        private readonly Glm130B _model;
+        private readonly Tensor _inputNormGain, _inputNormBias, _qkvWeight, _qkvBias, _denseWeight, _denseBias;
+        private readonly Tensor _postNormGain, _postNormBias, _upWeight, _upBias, _downWeight, _downBias;
+
+        internal Layer(Glm130B model, int index, Func<string, Tensor> parameter)
+        {
+            _model = model;
+            Index = index;
+            _inputNormGain = parameter("input_layernorm.weight");
+            _inputNormBias = parameter("input_layernorm.bias");
+            _qkvWeight = parameter("attention.query_key_value.weight");
+            _qkvBias = parameter("attention.query_key_value.bias");
+            _denseWeight = parameter("attention.dense.weight");
+            _denseBias = parameter("attention.dense.bias");
+            _postNormGain = parameter("post_attention_layernorm.weight");
+            _postNormBias = parameter("post_attention_layernorm.bias");
+            _upWeight = parameter("mlp.dense_h_to_4h.weight");
+            _upBias = parameter("mlp.dense_h_to_4h.bias");
+            _downWeight = parameter("mlp.dense_4h_to_h.weight");
+            _downBias = parameter("mlp.dense_4h_to_h.bias");
+        }
+
+        /// <summary>Which layer of the model this is.</summary>
+        public int Index { get; }
+
+        /// <summary>a = LN(x), m = LN(alpha a + Attention(a)), output alpha m + MLP(m), all <c>[tokens, hidden]</c>.</summary>
+        public Tensor Forward(Context context, Tensor x, Tensor positions, Attend attend)
+        {
+            float alpha = _model.Config.Alpha, epsilon = _model.Config.LayernormEpsilon;
+            var a = context.LayerNorm(x, _inputNormGain, _inputNormBias, epsilon);
+            var m = context.LayerNorm(context.Residual(a, Attention(context, a, positions, attend), alpha), _postNormGain, _postNormBias, epsilon);
+            return context.Residual(m, FeedForward(context, m), alpha);
+        }
+
+        private Tensor Attention(Context context, Tensor a, Tensor positions, Attend attend)
+        {
+            var qkv = context.Linear(a, _qkvWeight, _qkvBias);
+            context.Rotary(qkv, _model.Heads, positions, _model._rotary.Cos, _model._rotary.Sin);
+            return context.Dropout(context.Linear(attend(qkv, Index), _denseWeight, _denseBias), _model.HiddenDropout);
+        }
+
+        private Tensor FeedForward(Context context, Tensor m)
+        {
+            var inner = context.GeGlu(context.Linear(m, _upWeight, _upBias));
+            return context.Dropout(context.Linear(inner, _downWeight, _downBias), _model.HiddenDropout);
+        }
+    }
+}

@@ -1,0 +1,53 @@
+using Glm.Tensors;
+
+namespace Glm.Models;
+
+/// <summary>DeepNorm initialisation (spec 1.3).</summary>
+public static class Initialization
+{
+    /// <summary>
+    /// A float32 model with Xavier-normal matrices, std = gain sqrt(2 / (fan in + fan out)): gain beta = (2 layers)^-0.5 for values, attention dense and
+    /// both feed-forward matrices, 1 for the embedding, queries and keys; biases 0, layer norms (1, 0). Every tensor draws from its own random stream.
+    /// </summary>
+    /// <param name="config">The shape.</param>
+    /// <param name="seed">Key of the random numbers.</param>
+    /// <param name="originalQkvGain">
+    /// Reproduces the original's slip: beta falls on the last third of the rows of the fused projection, that is on queries, keys and values of the last
+    /// third of the heads, instead of on the values of every head.
+    /// </param>
+    public static Dictionary<string, Tensor> DeepNorm(Glm130BConfig config, ulong seed, bool originalQkvGain = false)
+    {
+        double beta = 1 / Math.Sqrt(2.0 * config.NumLayers);
+        var tensors = new Dictionary<string, Tensor>();
+        ulong stream = 0;
+        foreach (var (name, shape) in Glm130B.Shapes(config))
+        {
+            var tensor = tensors[name] = Tensor.Zeros(DType.Float32, shape);
+            stream++;
+            if (name.EndsWith("layernorm.weight", StringComparison.Ordinal)) TensorMath.Fill(tensor, 1);
+            if (shape.Length == 1) continue;
+            bool up = name.EndsWith("dense_h_to_4h.weight", StringComparison.Ordinal);
+            bool qkv = name.EndsWith("query_key_value.weight", StringComparison.Ordinal);
+            // The projections of one call count one by one: the two halves of the gated layer, and query, key and value.
+            int fanOut = up ? shape[0] / 2 : qkv ? shape[0] / 3 : shape[0];
+            double xavier = Math.Sqrt(2.0 / (fanOut + shape[1]));
+            double gain = name.Contains("word_embeddings") || qkv ? 1 : beta;
+            TensorMath.FillNormal(tensor, gain * xavier, seed, stream);
+            if (qkv) ScaleValues(tensor, config, (float)beta, originalQkvGain);
+        }
+        return tensors;
+    }
+
+    private static void ScaleValues(Tensor qkv, Glm130BConfig config, float beta, bool originalQkvGain)
+    {
+        int hidden = config.HiddenSize, size = config.HeadSize;
+        for (int row = 0; row < qkv.Rows; row++)
+        {
+            bool scaled = originalQkvGain ? row >= 2 * hidden : row / size % 3 == 2;
+            if (!scaled) continue;
+            var values = qkv.Slice(row, 1);
+            float[] scaledRow = Array.ConvertAll(values.ToArray(), x => x * beta);
+            values.CopyFrom(scaledRow);
+        }
+    }
+}

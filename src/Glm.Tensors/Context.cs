@@ -1,0 +1,152 @@
+namespace Glm.Tensors;
+
+/// <summary>
+/// What operations run in: the threads, the arena their outputs lie in, the type activations are stored in and, while training,
+/// the tape. One context serves one micro-batch or one session at a time.
+/// </summary>
+/// <remarks>
+/// Activations are stored in <see cref="ActivationType"/>; sums, gradients and the arithmetic inside an operation are float32.
+/// </remarks>
+public sealed unsafe class Context
+{
+    private readonly ScratchMemory[] _scratch;
+    private Tape? _tape;
+
+    /// <summary>A context over some threads.</summary>
+    public Context(Workers workers, DType activationType = DType.Float32)
+    {
+        if (!activationType.IsFloat()) throw new ArgumentException("activations are floating-point numbers", nameof(activationType));
+        Workers = workers;
+        ActivationType = activationType;
+        _scratch = new ScratchMemory[workers.Threads];
+        for (int i = 0; i < _scratch.Length; i++) _scratch[i] = new ScratchMemory();
+    }
+
+    /// <summary>The threads that operations use.</summary>
+    public Workers Workers { get; }
+
+    /// <summary>Where outputs lie until <see cref="Reset"/>.</summary>
+    public Arena Arena { get; } = new();
+
+    /// <summary>How activations are stored.</summary>
+    public DType ActivationType { get; }
+
+    /// <summary>Whether operations are being recorded for a backward pass.</summary>
+    public bool Recording => _tape is not null;
+
+    /// <summary>Whether a step of training is under way, so that dropout drops: true from <see cref="Record()"/> to <see cref="Reset"/>.</summary>
+    public bool Training { get; private set; }
+
+    /// <summary>
+    /// Key of the random numbers of dropout. Every operation that draws takes the next stream under this seed, so what is dropped
+    /// depends on the seed and the order of operations alone.
+    /// </summary>
+    public ulong Seed { get; set; }
+
+    /// <summary>The next random stream.</summary>
+    internal ulong Stream { get; set; }
+
+    /// <summary>Gives back all activations and forgets the tape: the begin of a step.</summary>
+    public void Reset()
+    {
+        _tape = null;
+        Training = false;
+        Stream = 0;
+        Arena.Reset();
+    }
+
+    /// <summary>Begins to record for <see cref="Backward"/>.</summary>
+    public void Record()
+    {
+        _tape = new Tape();
+        Training = true;
+    }
+
+    /// <summary>
+    /// Back-propagates from a scalar: afterwards every tensor with <see cref="Tensor.RequiresGradient"/> that the scalar depends on
+    /// has its gradient added to <see cref="Tensor.Gradient"/>.
+    /// </summary>
+    /// <param name="loss">The scalar.</param>
+    /// <param name="scale">Its weight, for example 1 / number of micro-batches.</param>
+    public void Backward(Tensor loss, float scale = 1)
+    {
+        var tape = _tape ?? throw new InvalidOperationException("nothing was recorded: call Record before the forward pass");
+        _tape = null;
+        if (loss.Count != 1) throw new ArgumentException("back-propagation starts from a scalar", nameof(loss));
+        loss.Gradient = Tensor.From([scale], 1);
+        tape.Run();
+    }
+
+    /// <summary>Host integers (ids, positions) as a tensor in the arena.</summary>
+    public Tensor Integers(ReadOnlySpan<int> values)
+    {
+        var tensor = Arena.Allocate(DType.Int32, values.Length);
+        values.CopyTo(new Span<int>(tensor.Ints, values.Length));
+        return tensor;
+    }
+
+    /// <summary>Host numbers as a float32 tensor in the arena.</summary>
+    public Tensor Floats(ReadOnlySpan<float> values, params ReadOnlySpan<int> shape)
+    {
+        var tensor = Arena.Allocate(DType.Float32, shape);
+        tensor.CopyFrom(values);
+        return tensor;
+    }
+
+    /// <summary>An activation of this shape, not cleared.</summary>
+    internal Tensor New(params ReadOnlySpan<int> shape) => Arena.Allocate(ActivationType, shape);
+
+    /// <summary>Remembers how to go back through an operation, if anything it read wants a gradient.</summary>
+    internal void Record(Tensor output, bool wanted, Action backward)
+    {
+        if (_tape is null || !wanted) return;
+        output.RequiresGradient = true;
+        _tape.Record(() =>
+        {
+            if (output.Gradient is not null) backward();
+        });
+    }
+
+    /// <summary>
+    /// The gradient of a tensor, to be added to; <paramref name="first"/> says that it is new and must be written instead.
+    /// </summary>
+    internal Tensor GradientOf(Tensor tensor, out bool first)
+    {
+        first = tensor.Gradient is null;
+        return tensor.Gradient ??= Arena.Allocate(DType.Float32, tensor.Shape);
+    }
+
+    /// <summary>Swaps the tape, for segments that are recomputed.</summary>
+    internal Tape? SwapTape(Tape? tape)
+    {
+        var old = _tape;
+        _tape = tape;
+        return old;
+    }
+
+    /// <summary>Memory of one worker, at least this many floats, valid until the worker's next request.</summary>
+    internal float* Scratch(int worker, long floats) => _scratch[worker].Floats(floats);
+
+    /// <summary>Runs <paramref name="body"/>(first row, end row, worker) over blocks of rows on all threads.</summary>
+    internal void ForRows(int rows, Action<int, int, int> body, int block = 32)
+    {
+        int blocks = (rows + block - 1) / block;
+        Workers.For(blocks, (item, worker) => body(item * block, Math.Min(rows, (item + 1) * block), worker));
+    }
+
+    /// <summary>Room for the packed operands of products that one worker computes alone.</summary>
+    internal Scratch Packing(int worker) => _scratch[worker].Packing;
+
+    private sealed class ScratchMemory
+    {
+        private Storage? _memory;
+
+        public Scratch Packing { get; } = new();
+
+        public float* Floats(long count)
+        {
+            if (_memory is null || _memory.Bytes < count * sizeof(float)) _memory = Storage.Native(Math.Max(count * sizeof(float), 1 << 16));
+            return (float*)_memory.Data;
+        }
+    }
+}

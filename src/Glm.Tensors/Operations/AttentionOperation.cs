@@ -1,0 +1,160 @@
+using System.Runtime.Intrinsics;
+
+namespace Glm.Tensors;
+
+/// <summary>
+/// Rows that attend to one another: row i of the segment (0-based) sees row j if j is below <paramref name="Division"/> (bidirectional context) or
+/// at most i (causal part). Rows of different segments do not see each other.
+/// </summary>
+/// <param name="Start">First row of the segment.</param>
+/// <param name="Length">Number of rows.</param>
+/// <param name="Division">Length of the bidirectional context; 0 is causal attention.</param>
+public readonly record struct AttentionSegment(int Start, int Length, int Division);
+
+/// <summary>Masked multi-head attention over a fused projection (spec 1.6), for training and for scoring whole sequences.</summary>
+/// <remarks>
+/// For each head, S = scale Q K^T, P = softmax over what the rule lets a row see, O = P V; a block of queries at a time, so that scores of masked
+/// blocks are never computed and no score outlives its block: the backward pass rebuilds P from the log-sum-exp of each row.
+/// With D = rowsum(dO O): dV = P^T dO, dS = P (dO V^T - D) scale, dQ = dS K, dK = dS^T Q. The original writes -10000 into masked scores, which is an
+/// exact 0 after the float32 softmax of rows that see at least themselves.
+/// </remarks>
+public static unsafe class AttentionOperation
+{
+    private const int BlockRows = 64;
+
+    /// <summary>Attention of every head inside its segment.</summary>
+    /// <param name="context">Where to run.</param>
+    /// <param name="qkv">Rotated projection <c>[rows, …]</c>.</param>
+    /// <param name="layout">Where the heads are in it.</param>
+    /// <param name="segments">Who sees whom; rows outside every segment give zeros.</param>
+    /// <param name="dropout">Dropout probability on P, while training.</param>
+    /// <returns><c>[rows, heads x head size]</c>.</returns>
+    public static Tensor Attention(this Context context, Tensor qkv, HeadLayout layout, AttentionSegment[] segments, float dropout = 0)
+    {
+        foreach (var segment in segments)
+            if (segment.Start < 0 || segment.Length < 0 || segment.Start + segment.Length > qkv.Rows)
+                throw new ArgumentException($"{segment} lies outside the {qkv.Rows} rows", nameof(segments));
+        float scale = 1 / MathF.Sqrt(layout.HeadSize);
+        var output = context.New(qkv.Rows, layout.Heads * layout.HeadSize);
+        if (segments.Sum(segment => segment.Length) < qkv.Rows) output.Clear();
+        var normalizers = context.Arena.Allocate(DType.Float32, layout.Heads, qkv.Rows);
+        DropoutMask? mask = dropout > 0 && context.Training ? new DropoutMask(context, dropout) : null;
+        var pass = new Pass(context, qkv, output, layout, segments, scale, normalizers, mask);
+        context.Workers.For(segments.Length * layout.Heads, (item, worker) => pass.Forward(segments[item / layout.Heads], item % layout.Heads, worker));
+        context.Record(output, qkv.RequiresGradient, () =>
+        {
+            var gradient = context.GradientOf(qkv, out bool first);
+            if (first) gradient.Clear();
+            int groups = layout.KeyValueHeads;
+            context.Workers.For(segments.Length * groups, (item, worker) => pass.Backward(segments[item / groups], item % groups, gradient, worker));
+        });
+        return output;
+    }
+
+    /// <summary>The first and the number of keys that the queries [begin, end) of a segment can see together: keys from 0 to this.</summary>
+    private static int VisibleKeys(AttentionSegment segment, int end) => Math.Min(segment.Length, Math.Max(segment.Division, end));
+
+    private sealed class Pass(
+        Context context, Tensor qkv, Tensor output, HeadLayout layout, AttentionSegment[] segments, float scale, Tensor normalizers, DropoutMask? dropout)
+    {
+        private readonly int _longest = segments.Length == 0 ? 0 : segments.Max(segment => segment.Length);
+
+        public void Forward(AttentionSegment segment, int head, int worker)
+        {
+            float* scores = context.Scratch(worker, (long)BlockRows * _longest);
+            int group = head / (layout.Heads / layout.KeyValueHeads);
+            for (int begin = 0; begin < segment.Length; begin += BlockRows)
+            {
+                int end = Math.Min(segment.Length, begin + BlockRows), keys = VisibleKeys(segment, end);
+                Multiply(Query(segment, head, begin, end), Key(segment, group, keys).Transposed, Matrix.Dense(scores, end - begin, keys), scale, 0, worker);
+                for (int i = begin; i < end; i++)
+                {
+                    float* row = scores + (long)(i - begin) * keys;
+                    int visible = VisibleKeys(segment, i + 1);
+                    float max = Vectors.Max(row, visible), sum = Vectors.ExpSum(row, max, visible);
+                    *Normalizer(segment, head, i) = max + MathF.Log(sum);
+                    Vectors.Scale(1 / sum, row, visible);
+                    new Span<float>(row + visible, keys - visible).Clear();
+                    if (dropout is { } mask) ApplyDropout(mask, segment, head, i, row, visible);
+                }
+                Multiply(Matrix.Dense(scores, end - begin, keys), Value(segment, group, keys), Output(output, segment, head, begin, end), 1, 0, worker);
+            }
+        }
+
+        public void Backward(AttentionSegment segment, int group, Tensor gradient, int worker)
+        {
+            int size = layout.HeadSize, perGroup = layout.Heads / layout.KeyValueHeads;
+            float* p = context.Scratch(worker, 2L * BlockRows * _longest + 2L * size), ds = p + (long)BlockRows * _longest;
+            float* scratch = ds + (long)BlockRows * _longest;
+            for (int head = group * perGroup; head < (group + 1) * perGroup; head++)
+                for (int begin = 0; begin < segment.Length; begin += BlockRows)
+                {
+                    int end = Math.Min(segment.Length, begin + BlockRows), rows = end - begin, keys = VisibleKeys(segment, end);
+                    Matrix probabilities = Matrix.Dense(p, rows, keys), scoreGradient = Matrix.Dense(ds, rows, keys);
+                    Matrix upstream = Output(output.Gradient!, segment, head, begin, end), query = Query(segment, head, begin, end);
+                    Multiply(query, Key(segment, group, keys).Transposed, probabilities, scale, 0, worker);
+                    Multiply(upstream, Value(segment, group, keys).Transposed, scoreGradient, 1, 0, worker);
+                    for (int i = begin; i < end; i++)
+                        RowBackward(segment, head, i, p + (long)(i - begin) * keys, ds + (long)(i - begin) * keys, keys, scratch);
+                    Multiply(scoreGradient, Key(segment, group, keys), Slice(gradient, segment, layout.QueryOffset + head * layout.QueryStride, begin, rows), 1, 1, worker);
+                    Multiply(scoreGradient.Transposed, query, Slice(gradient, segment, layout.KeyOffset + group * layout.KeyValueStride, 0, keys), 1, 1, worker);
+                    Multiply(probabilities.Transposed, upstream, Slice(gradient, segment, layout.ValueOffset + group * layout.KeyValueStride, 0, keys), 1, 1, worker);
+                }
+        }
+
+        /// <summary>Turns a row of scores into (dropped) probabilities, and dO V^T into the gradient of the scores before scaling of Q K^T.</summary>
+        private void RowBackward(AttentionSegment segment, int head, int i, float* p, float* ds, int keys, float* scratch)
+        {
+            int visible = VisibleKeys(segment, i + 1), size = layout.HeadSize;
+            long row = segment.Start + i;
+            float* o = scratch, upstream = output.Gradient!.Floats + row * output.Columns + head * size;
+            TensorRows.ToFloats(output.Data + output.Type.Bytes(row * output.Columns + head * size), output.Type, o, size);
+            var d = Vector512.Create(Vectors.Dot(o, upstream, size));
+            Vectors.ExpSum(p, *Normalizer(segment, head, i), visible);
+            if (dropout is { } mask)
+            {
+                for (int j = 0; j < visible; j++) ds[j] = p[j] * (ds[j] * Factor(mask, segment, head, i, j) - d[0]) * scale;
+                ApplyDropout(mask, segment, head, i, p, visible);
+            }
+            else
+            {
+                for (int j = 0; j < visible; j += Vectors.Width)
+                {
+                    int count = visible - j;
+                    Vectors.Store(Vectors.Load(p + j, count) * (Vectors.Load(ds + j, count) - d) * Vector512.Create(scale), ds + j, count);
+                }
+            }
+            new Span<float>(p + visible, keys - visible).Clear();
+            new Span<float>(ds + visible, keys - visible).Clear();
+        }
+
+        private float* Normalizer(AttentionSegment segment, int head, int i) => normalizers.Floats + (long)head * qkv.Rows + segment.Start + i;
+
+        private void ApplyDropout(DropoutMask mask, AttentionSegment segment, int head, int i, float* row, int count)
+        {
+            for (int j = 0; j < count; j++) row[j] *= Factor(mask, segment, head, i, j);
+        }
+
+        private float Factor(DropoutMask mask, AttentionSegment segment, int head, int i, int j) =>
+            mask.Factor((((long)segment.Start + i) * layout.Heads + head) * qkv.Rows + j);
+
+        private Matrix Query(AttentionSegment segment, int head, int begin, int end) =>
+            Slice(qkv, segment, layout.QueryOffset + head * layout.QueryStride, begin, end - begin);
+
+        private Matrix Key(AttentionSegment segment, int group, int keys) =>
+            Slice(qkv, segment, layout.KeyOffset + group * layout.KeyValueStride, 0, keys);
+
+        private Matrix Value(AttentionSegment segment, int group, int keys) =>
+            Slice(qkv, segment, layout.ValueOffset + group * layout.KeyValueStride, 0, keys);
+
+        private Matrix Output(Tensor tensor, AttentionSegment segment, int head, int begin, int end) =>
+            Slice(tensor, segment, head * layout.HeadSize, begin, end - begin);
+
+        /// <summary>Rows of a segment, one head's columns.</summary>
+        private Matrix Slice(Tensor tensor, AttentionSegment segment, int column, int begin, int rows) =>
+            tensor.AsMatrix().Part(segment.Start + begin, column, rows, layout.HeadSize);
+
+        private void Multiply(Matrix a, Matrix b, Matrix c, float alpha, float beta, int worker) =>
+            MatMul.MultiplySingle(context.Packing(worker), a, b, c, alpha, beta, null, Isa.Current);
+    }
+}

@@ -1,0 +1,65 @@
+namespace Glm.Tensors;
+
+/// <summary>y = x W^T + b.</summary>
+public static unsafe class LinearOperation
+{
+    /// <summary>
+    /// y = x W^T + b with x <c>[rows, in]</c>, W <c>[out, in]</c> (dense or quantised by output row) and b <c>[out]</c> or null.
+    /// </summary>
+    /// <remarks>
+    /// dx = dy W, dW = s dy^T x, db = the column sums of dy, with s = <paramref name="weightGradientScale"/> (embedding-gradient shrink of a tied
+    /// head, spec 4.2). A quantised weight is frozen: only dx is computed.
+    /// </remarks>
+    /// <param name="context">Where to run.</param>
+    /// <param name="x">Input <c>[…, in]</c>.</param>
+    /// <param name="weight">Weight <c>[out, in]</c>.</param>
+    /// <param name="bias">Bias <c>[out]</c>.</param>
+    /// <param name="outputType">Type of y; the context's activation type if null.</param>
+    /// <param name="weightGradientScale">Factor on the gradient of the weight.</param>
+    /// <exception cref="ArgumentException">The shapes do not fit.</exception>
+    public static Tensor Linear(
+        this Context context, Tensor x, Tensor weight, Tensor? bias = null, DType? outputType = null, float weightGradientScale = 1)
+    {
+        if (x.Columns != weight.Columns) throw new ArgumentException($"an input {x} does not fit a weight {weight}");
+        var y = context.Arena.Allocate(outputType ?? context.ActivationType, x.Rows, weight.Rows);
+        MatMul.Multiply(
+            context.Workers, x.AsMatrix(), weight.AsMatrix().Transposed, y.AsMatrix(), 1, 0, bias is null ? null : bias.Floats, Isa.Current);
+        bool weightWanted = weight.RequiresGradient, biasWanted = bias is { RequiresGradient: true };
+        context.Record(y, x.RequiresGradient || weightWanted || biasWanted, () =>
+        {
+            var dy = y.Gradient!;
+            if (x.RequiresGradient)
+            {
+                var dx = context.GradientOf(x, out bool first);
+                MatMul.Multiply(context.Workers, dy.AsMatrix(), weight.AsMatrix(), dx.AsMatrix(), 1, first ? 0 : 1, null, Isa.Current);
+            }
+            if (weightWanted)
+            {
+                var dw = context.GradientOf(weight, out bool first);
+                MatMul.Multiply(
+                    context.Workers, dy.AsMatrix().Transposed, x.AsMatrix(), dw.AsMatrix(), weightGradientScale, first ? 0 : 1, null, Isa.Current);
+            }
+            if (biasWanted) AddColumnSums(context, dy, bias!);
+        });
+        return y;
+    }
+
+    /// <summary>Adds the sum over the rows of dy to the bias' gradient, rows in order, so that the result does not depend on the threads.</summary>
+    private static void AddColumnSums(Context context, Tensor dy, Tensor bias)
+    {
+        var gradient = context.GradientOf(bias, out bool first);
+        if (first) gradient.Clear();
+        int rows = dy.Rows, columns = dy.Columns;
+        float* source = dy.Floats, sums = gradient.Floats;
+        context.ForRows(columns, (start, end, _) =>
+        {
+            for (int column = start; column < end; column += Vectors.Width)
+            {
+                int count = end - column;
+                var sum = Vectors.Load(sums + column, count);
+                for (int row = 0; row < rows; row++) sum += Vectors.Load(source + (long)row * columns + column, count);
+                Vectors.Store(sum, sums + column, count);
+            }
+        }, block: 64);
+    }
+}

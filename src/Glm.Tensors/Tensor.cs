@@ -1,0 +1,219 @@
+namespace Glm.Tensors;
+
+/// <summary>
+/// A dense row-major array in native or mapped memory. Its data are reached from outside this assembly only through explicit
+/// copies to and from the host, so that memory of another device can stand behind it.
+/// </summary>
+/// <remarks>
+/// A weight that is quantised by output row is a tensor <c>[out, in]</c> of <see cref="DType.Int8"/> or <see cref="DType.Int4"/>
+/// with <see cref="Scales"/>.
+/// </remarks>
+public sealed unsafe class Tensor
+{
+    private readonly int[] _shape;
+    private readonly Storage _storage;
+
+    internal Tensor(Storage storage, byte* data, DType type, ReadOnlySpan<int> shape)
+    {
+        Count = CountOf(shape);
+        _storage = storage;
+        _shape = shape.ToArray();
+        Data = data;
+        Type = type;
+    }
+
+    /// <summary>A new tensor in memory of its own, not cleared.</summary>
+    public static Tensor Allocate(DType type, params ReadOnlySpan<int> shape)
+    {
+        var storage = Storage.Native(type.Bytes(CountOf(shape)));
+        return new Tensor(storage, storage.Data, type, shape);
+    }
+
+    /// <summary>A new tensor of zeros.</summary>
+    public static Tensor Zeros(DType type, params ReadOnlySpan<int> shape)
+    {
+        var tensor = Allocate(type, shape);
+        tensor.Clear();
+        return tensor;
+    }
+
+    /// <summary>A new float32 tensor with these values.</summary>
+    public static Tensor From(ReadOnlySpan<float> values, params ReadOnlySpan<int> shape)
+    {
+        var tensor = Allocate(DType.Float32, shape);
+        tensor.CopyFrom(values);
+        return tensor;
+    }
+
+    /// <summary>How an element is stored.</summary>
+    public DType Type { get; }
+
+    /// <summary>The dimensions, outermost first.</summary>
+    public ReadOnlySpan<int> Shape => _shape;
+
+    /// <summary>Number of elements.</summary>
+    public long Count { get; }
+
+    /// <summary>Size of the data in bytes, without scales.</summary>
+    public long Bytes => Type.Bytes(Count);
+
+    /// <summary>The innermost dimension.</summary>
+    public int Columns => _shape.Length == 0 ? 1 : _shape[^1];
+
+    /// <summary>Product of all dimensions but the innermost.</summary>
+    public int Rows => Columns == 0 ? 0 : checked((int)(Count / Columns));
+
+    /// <summary>
+    /// For a weight quantised by output row: float16 scales <c>[input segments, out]</c>. A file quantised per tensor-parallel shard
+    /// has one segment per shard of the input dimension.
+    /// </summary>
+    public Tensor? Scales { get; init; }
+
+    /// <summary>
+    /// The gradient of the loss with respect to this tensor, float32, where one is wanted or was computed; parameters that are
+    /// trained hold theirs from the beginning.
+    /// </summary>
+    public Tensor? Gradient { get; set; }
+
+    /// <summary>Whether a backward pass computes <see cref="Gradient"/>: set on parameters that are trained, and on what depends on them.</summary>
+    public bool RequiresGradient { get; set; }
+
+    internal byte* Data { get; }
+
+    internal float* Floats
+    {
+        get
+        {
+            if (Type != DType.Float32) throw new InvalidOperationException($"a float32 tensor was expected, this one is {Type}");
+            return (float*)Data;
+        }
+    }
+
+    internal int* Ints
+    {
+        get
+        {
+            if (Type != DType.Int32) throw new InvalidOperationException($"an int32 tensor was expected, this one is {Type}");
+            return (int*)Data;
+        }
+    }
+
+    /// <summary>The same elements under another shape, without a copy.</summary>
+    public Tensor Reshape(params ReadOnlySpan<int> shape)
+    {
+        if (CountOf(shape) != Count) throw new ArgumentException($"{Describe(shape)} has not the {Count} elements of {Describe(Shape)}");
+        return new Tensor(_storage, Data, Type, shape) { Scales = Scales };
+    }
+
+    /// <summary>
+    /// These bytes as a weight <c>[out, in]</c> quantised by output row, without a copy: <see cref="DType.Int8"/> if each row has <paramref name="columns"/>
+    /// bytes, <see cref="DType.Int4"/> if it has half as many.
+    /// </summary>
+    /// <param name="rows">The output dimension.</param>
+    /// <param name="columns">The input dimension.</param>
+    /// <param name="scales">Float16 <c>[out]</c> or <c>[input segments, out]</c>.</param>
+    /// <exception cref="ArgumentException">The sizes do not fit.</exception>
+    public Tensor AsQuantized(int rows, int columns, Tensor scales)
+    {
+        var type = Shape.SequenceEqual([rows, columns]) ? DType.Int8 : DType.Int4;
+        bool fits = Type == DType.Int8 && (type == DType.Int8 || (columns % 2 == 0 && Shape.SequenceEqual([rows, columns / 2])));
+        int segments = scales._shape is [_] ? 1 : scales._shape is [> 0, _] ? scales._shape[0] : 0;
+        if (!fits || scales.Type != DType.Float16 || segments == 0 || scales.Columns != rows || columns % segments != 0)
+            throw new ArgumentException($"{this} with scales {scales} is not a quantised weight {Describe([rows, columns])}");
+        return new Tensor(_storage, Data, type, [rows, columns]) { Scales = scales.Reshape(segments, rows) };
+    }
+
+    /// <summary>Rows <paramref name="start"/> to <paramref name="start"/> + <paramref name="rows"/> of the outermost dimension, without a copy.</summary>
+    public Tensor Slice(int start, int rows)
+    {
+        if (start < 0 || rows < 0 || start + rows > _shape[0]) throw new ArgumentOutOfRangeException(nameof(start));
+        if (Scales is not null) throw new InvalidOperationException("a quantised weight cannot be sliced");
+        int[] shape = Shape.ToArray();
+        shape[0] = rows;
+        long inner = _shape[0] == 0 ? 0 : Count / _shape[0];
+        return new Tensor(_storage, Data + Type.Bytes(start * inner), Type, shape);
+    }
+
+    /// <summary>Sets every byte to zero.</summary>
+    public void Clear()
+    {
+        for (long done = 0; done < Bytes; done += 1 << 30)
+            new Span<byte>(Data + done, (int)Math.Min(Bytes - done, 1 << 30)).Clear();
+    }
+
+    /// <summary>Copies host values in, rounding to the tensor's type.</summary>
+    public void CopyFrom(ReadOnlySpan<float> values)
+    {
+        Require(values.Length);
+        fixed (float* source = values) TensorRows.FromFloats(source, Data, Type, values.Length);
+    }
+
+    /// <summary>Copies another tensor in, converting between floating-point types.</summary>
+    public void CopyFrom(Tensor source)
+    {
+        Require(source.Count);
+        if (source.Type == Type) Buffer.MemoryCopy(source.Data, Data, Bytes, Bytes);
+        else if (Type == DType.Float32) TensorRows.ToFloats(source.Data, source.Type, Floats, Count);
+        else if (source.Type == DType.Float32) TensorRows.FromFloats(source.Floats, Data, Type, Count);
+        else CopyFrom(source.To(DType.Float32));
+    }
+
+    /// <summary>Copies the elements to the host as float32. Quantised weights are not expanded by this.</summary>
+    public void CopyTo(Span<float> values)
+    {
+        Require(values.Length);
+        fixed (float* destination = values) TensorRows.ToFloats(Data, Type, destination, values.Length);
+    }
+
+    /// <summary>The elements as a host array of float32.</summary>
+    public float[] ToArray()
+    {
+        float[] values = new float[checked((int)Count)];
+        CopyTo(values);
+        return values;
+    }
+
+    /// <summary>Copies host bytes in as they are, beginning at byte <paramref name="offset"/> of the data.</summary>
+    public void CopyBytesFrom(ReadOnlySpan<byte> bytes, long offset = 0)
+    {
+        if (offset < 0 || bytes.Length > Bytes - offset) throw new ArgumentOutOfRangeException(nameof(offset));
+        bytes.CopyTo(new Span<byte>(Data + offset, bytes.Length));
+    }
+
+    /// <summary>Copies the raw data to the host, beginning at byte <paramref name="offset"/> of the data.</summary>
+    public void CopyBytesTo(Span<byte> bytes, long offset = 0)
+    {
+        if (offset < 0 || bytes.Length > Bytes - offset) throw new ArgumentOutOfRangeException(nameof(offset));
+        new ReadOnlySpan<byte>(Data + offset, bytes.Length).CopyTo(bytes);
+    }
+
+    /// <summary>This tensor if it already has the type, otherwise a converted copy.</summary>
+    public Tensor To(DType type)
+    {
+        if (type == Type) return this;
+        var copy = Allocate(type, Shape);
+        copy.CopyFrom(this);
+        return copy;
+    }
+
+    /// <inheritdoc/>
+    public override string ToString() => $"{Type} {Describe(Shape)}";
+
+    internal static long CountOf(ReadOnlySpan<int> shape)
+    {
+        long count = 1;
+        foreach (int size in shape)
+        {
+            if (size < 0) throw new GlmException($"a tensor cannot have the shape {Describe(shape)}");
+            count = checked(count * size);
+        }
+        return count;
+    }
+
+    internal static string Describe(ReadOnlySpan<int> shape) => $"[{string.Join(", ", shape.ToArray())}]";
+
+    private void Require(long count)
+    {
+        if (count != Count) throw new ArgumentException($"{count} values do not fill a tensor of {Count}");
+    }
+}

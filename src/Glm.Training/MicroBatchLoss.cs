@@ -1,0 +1,49 @@
+using Glm.Models;
+using Glm.Tensors;
+
+namespace Glm.Training;
+
+/// <summary>The loss of one micro-batch (spec 3.6): per row the mean over its targets, then the mean over rows.</summary>
+public static class MicroBatchLoss
+{
+    /// <summary>
+    /// Forward pass and loss. Logits are computed at targets alone.
+    /// </summary>
+    /// <param name="context">Where to run; recording if a backward pass follows.</param>
+    /// <param name="model">The model.</param>
+    /// <param name="batch">Rows with targets.</param>
+    /// <returns>The scalar loss, and the mean loss of each row.</returns>
+    public static (Tensor Loss, double[] RowLosses) Compute(Context context, Glm130B model, TrainingBatch batch)
+    {
+        var hidden = model.Forward(
+            context, context.Integers(batch.Tokens), context.Integers(batch.Positions), model.Within(context, [.. batch.Segments]));
+        int[] targets = [.. Enumerable.Range(0, batch.Tokens.Length).Where(i => batch.LossMask[i] != 0)];
+        int[] perRow = new int[batch.Rows];
+        foreach (int index in targets) perRow[index / batch.SequenceLength]++;
+        int rowsWithTargets = perRow.Count(count => count > 0);
+        float[] weights = [.. targets.Select(index => 1f / (perRow[index / batch.SequenceLength] * rowsWithTargets))];
+        var logits = model.Logits(context, context.SelectRows(hidden, context.Integers(targets)));
+        var (loss, tokenLosses) = context.CrossEntropy(
+            logits, context.Integers([.. targets.Select(index => batch.Targets[index])]), context.Floats(weights, weights.Length));
+        float[] losses = tokenLosses.ToArray();
+        double[] rowLosses = new double[batch.Rows];
+        for (int i = 0; i < targets.Length; i++) rowLosses[targets[i] / batch.SequenceLength] += losses[i] / perRow[targets[i] / batch.SequenceLength];
+        return (loss, rowLosses);
+    }
+
+    /// <summary>
+    /// Multiply-adds, counted as two operations each, that the loss and its gradients need: 6 per matrix weight and token, 12 per hidden unit and
+    /// pair of tokens that see each other, 6 per embedding weight and target.
+    /// </summary>
+    public static double ModelFlops(Glm130BConfig config, TrainingBatch batch)
+    {
+        double hidden = config.HiddenSize, matrices = config.NumLayers * (4 * hidden * hidden + 3 * hidden * config.InnerHiddenSize);
+        double pairs = batch.Segments.Sum(segment =>
+        {
+            double division = Math.Min(segment.Division, segment.Length), rest = segment.Length - division;
+            return division * division + rest * division + rest * (rest + 1) / 2;
+        });
+        double targets = batch.LossMask.Count(mask => mask != 0);
+        return 6 * matrices * batch.Tokens.Length + 12 * hidden * config.NumLayers * pairs + 6 * hidden * config.VocabSize * targets;
+    }
+}

@@ -1,0 +1,74 @@
+using System.Security.Cryptography;
+using Glm.Tokenizers;
+
+namespace Glm.Training;
+
+/// <summary>Batches of blank-infilling samples: stored rows with masks put in, a pure function of (seed, sample index).</summary>
+public sealed class PretrainingData : IDisposable
+{
+    private readonly List<TokenShards> _shards = [];
+    private readonly TokenRows _training;
+    private readonly List<TokenRows> _validation = [];
+    private readonly GlmObjective _objective;
+
+    /// <summary>Opens the sources that a configuration names.</summary>
+    /// <exception cref="GlmException">The vocabulary, a manifest or a shard is missing or damaged, or they do not belong together.</exception>
+    public PretrainingData(TrainingConfig config)
+    {
+        string tokenizerPath = config.Resolve(config.Tokenizer);
+        var tokenizer = Tokenizer.Load(tokenizerPath);
+        if (tokenizer.VocabularySize > config.Shape.VocabSize)
+            throw new GlmException($"{tokenizerPath}: expected at most the model's {config.Shape.VocabSize} pieces, found {tokenizer.VocabularySize}");
+        string hash = System.Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(tokenizerPath)));
+        var special = tokenizer.Special;
+        _objective = new GlmObjective(new GlmObjectiveOptions
+        {
+            MaskId = special.Mask,
+            GmaskId = special.GMask,
+            SmaskId = special.SMask,
+            SopId = special.Sop,
+            EopId = special.Eop,
+            EodId = special.Eod,
+            MaxSeqLength = config.SeqLength,
+            SamplesPerRow = config.SamplesPerRow,
+            GptProb = config.GptProb,
+            MaskProb = config.MaskProb,
+            AverageBlockLength = config.AverageBlockLength,
+            MinGmaskRatio = config.MinGmaskRatio,
+        }, config.Seed);
+        _training = new TokenRows([.. config.Data.Select(source => (Open(source), source.Weight))], config.LengthPerSample, config.Seed);
+        foreach (var source in config.Validation)
+            _validation.Add(new TokenRows([(Open(source), 1)], config.LengthPerSample, config.Seed));
+
+        TokenShards Open(DataSource source)
+        {
+            var shards = TokenShards.Open(config.Resolve(source.Path), hash);
+            _shards.Add(shards);
+            return shards;
+        }
+    }
+
+    /// <summary>Number of validation sources.</summary>
+    public int ValidationSources => _validation.Count;
+
+    /// <summary>The samples from <paramref name="first"/> on.</summary>
+    public TrainingBatch Training(long first, int rows) => Build(_training, first, rows);
+
+    /// <summary>Held-out samples of one validation source.</summary>
+    public TrainingBatch Validation(int source, long first, int rows) => Build(_validation[source], first, rows);
+
+    /// <inheritdoc/>
+    public void Dispose() => _shards.ForEach(shards => shards.Dispose());
+
+    private TrainingBatch Build(TokenRows rows, long first, int count)
+    {
+        int[] ids = new int[rows.LengthPerSample];
+        var samples = new List<TrainingSample>();
+        for (long index = first; index < first + count; index++)
+        {
+            rows.Row(index, ids);
+            samples.Add(_objective.Build(ids, index));
+        }
+        return TrainingBatch.Stack(samples);
+    }
+}

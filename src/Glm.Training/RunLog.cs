@@ -1,0 +1,79 @@
+using System.Text;
+using System.Text.Json;
+
+namespace Glm.Training;
+
+/// <summary>One line of a run's log, written after each optimiser step.</summary>
+/// <param name="Step">Step, from 1.</param>
+/// <param name="Samples">Samples consumed.</param>
+/// <param name="Loss">Mean loss of the micro-batches, nats per token.</param>
+/// <param name="SpanLoss">Mean loss of [MASK] rows, or null if there was none.</param>
+/// <param name="SuffixLoss">Mean loss of [gMASK] rows, or null if there was none.</param>
+/// <param name="GradientNorm">Global norm before clipping.</param>
+/// <param name="Rate">Learning rate.</param>
+/// <param name="Batch">Samples of the step.</param>
+/// <param name="TokensPerSecond">Tokens through the model per second, padding included.</param>
+/// <param name="FlopsPerSecond">Model FLOPs per second: multiply-adds that the loss needs, forward and backward, without recomputation.</param>
+/// <param name="Validation">Loss of each validation source, where it was measured.</param>
+public sealed record StepLog(
+    long Step, long Samples, double Loss, double? SpanLoss, double? SuffixLoss, double GradientNorm, double Rate, int Batch,
+    double TokensPerSecond, double FlopsPerSecond, double[]? Validation = null);
+
+/// <summary>The log of a run: one JSON object a line. Resuming drops the lines after the step that is resumed.</summary>
+public sealed class RunLog
+{
+    private readonly string _path;
+
+    /// <summary>The log at a path, keeping the lines up to a step.</summary>
+    public RunLog(string path, long keepSteps)
+    {
+        _path = path;
+        var kept = Read(path).Where(line => line.Step <= keepSteps).ToList();
+        AtomicFile.Write(path, stream =>
+        {
+            foreach (var line in kept) stream.Write(Line(line));
+        });
+    }
+
+    private static JsonSerializerOptions Json { get; } = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        DefaultIgnoreCondition = System.Text.Json.Serialization.JsonIgnoreCondition.WhenWritingNull,
+    };
+
+    /// <summary>The lines of a log; a last line cut off by a crash is left out.</summary>
+    public static IReadOnlyList<StepLog> Read(string path)
+    {
+        var lines = new List<StepLog>();
+        if (!File.Exists(path)) return lines;
+        foreach (string line in File.ReadLines(path))
+        {
+            try
+            {
+                if (JsonSerializer.Deserialize<StepLog>(line, Json) is { } step) lines.Add(step);
+            }
+            catch (JsonException)
+            {
+                break;
+            }
+        }
+        return lines;
+    }
+
+    /// <summary>Appends a line.</summary>
+    /// <exception cref="GlmException">The file cannot be written.</exception>
+    public void Append(StepLog step)
+    {
+        try
+        {
+            using var stream = new FileStream(_path, FileMode.Append, FileAccess.Write, FileShare.Read);
+            stream.Write(Line(step));
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new GlmException($"{_path}: cannot be written: {error.Message}", error);
+        }
+    }
+
+    private static byte[] Line(StepLog step) => Encoding.UTF8.GetBytes(JsonSerializer.Serialize(step, Json) + "\n");
+}

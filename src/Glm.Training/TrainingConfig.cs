@@ -1,0 +1,229 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Glm.Models;
+
+namespace Glm.Training;
+
+/// <summary>The type in which a run computes; master weights, sums and gradients are float32 in both.</summary>
+public enum Precision
+{
+    /// <summary>Weights and activations in float32.</summary>
+    [JsonStringEnumMemberName("float32")]
+    Float32,
+
+    /// <summary>Matrices and activations in bfloat16.</summary>
+    [JsonStringEnumMemberName("bfloat16")]
+    BFloat16,
+}
+
+/// <summary>One folder of prepared ids, and its share of the samples.</summary>
+/// <param name="Path">The folder, relative to the configuration file.</param>
+/// <param name="Weight">Its weight among all sources.</param>
+public sealed record DataSource(string Path, double Weight = 1);
+
+/// <summary>Everything that decides a training run (spec 4.1); names in the file are in snake case, unknown ones are an error.</summary>
+public sealed record TrainingConfig
+{
+    /// <summary>The shape that is trained: the name of a preset, or a <c>config.json</c> relative to the configuration file.</summary>
+    public required string Model { get; init; }
+
+    /// <summary>The vocabulary, relative to the configuration file.</summary>
+    public required string Tokenizer { get; init; }
+
+    /// <summary>Where the text comes from.</summary>
+    public required DataSource[] Data { get; init; }
+
+    /// <summary>Held-out text, one loss for each source; never trained on.</summary>
+    public DataSource[] Validation { get; init; } = [];
+
+    /// <summary>Folder of the run, relative to the configuration file: checkpoints, log, final model.</summary>
+    public required string Output { get; init; }
+
+    /// <summary>Tokens of a row that the model sees.</summary>
+    public int SeqLength { get; init; } = 512;
+
+    /// <summary>Ids of a stored row, before masks are put in.</summary>
+    public int LengthPerSample { get; init; } = 500;
+
+    /// <summary>Independent parts that a [MASK] row is cut into.</summary>
+    public int SamplesPerRow { get; init; } = 1;
+
+    /// <summary>Share of [gMASK] rows; the others are [MASK] rows.</summary>
+    public double GptProb { get; init; } = 0.7;
+
+    /// <summary>Share of a [MASK] row that is masked.</summary>
+    public double MaskProb { get; init; } = 0.15;
+
+    /// <summary>Mean length of a masked span (Poisson).</summary>
+    public double AverageBlockLength { get; init; } = 3;
+
+    /// <summary>Shortest suffix of a [gMASK] row, as a share of the row.</summary>
+    public double MinGmaskRatio { get; init; } = 0.2;
+
+    /// <summary>Number of samples (rows) to train on.</summary>
+    public required long TrainSamples { get; init; }
+
+    /// <summary>Rows that run through the model together.</summary>
+    public int MicroBatch { get; init; } = 4;
+
+    /// <summary>Rows of an optimiser step, a multiple of the micro-batch.</summary>
+    public required int GlobalBatch { get; init; }
+
+    /// <summary>Global batch at the start of the ramp; 0 for no ramp.</summary>
+    public int RampStart { get; init; }
+
+    /// <summary>Increment of the ramp.</summary>
+    public int RampIncrement { get; init; }
+
+    /// <summary>Samples over which the batch ramps up.</summary>
+    public long RampSamples { get; init; }
+
+    /// <summary>Peak learning rate.</summary>
+    public required double Lr { get; init; }
+
+    /// <summary>Final learning rate.</summary>
+    public required double MinLr { get; init; }
+
+    /// <summary>Samples of the linear warm-up.</summary>
+    public long WarmupSamples { get; init; }
+
+    /// <summary>Samples at which the cosine reaches the final rate; the whole run if 0.</summary>
+    public long DecaySamples { get; init; }
+
+    /// <summary>AdamW's decay of the mean.</summary>
+    public double Beta1 { get; init; } = 0.9;
+
+    /// <summary>AdamW's decay of the squared mean.</summary>
+    public double Beta2 { get; init; } = 0.95;
+
+    /// <summary>AdamW's epsilon.</summary>
+    public double Epsilon { get; init; } = 1e-8;
+
+    /// <summary>Decoupled weight decay of matrices.</summary>
+    public double WeightDecay { get; init; } = 0.1;
+
+    /// <summary>Largest global gradient norm.</summary>
+    public double ClipGrad { get; init; } = 1;
+
+    /// <summary>Dropout on embeddings and sublayer outputs.</summary>
+    public double HiddenDropout { get; init; }
+
+    /// <summary>Dropout on attention probabilities.</summary>
+    public double AttentionDropout { get; init; }
+
+    /// <summary>Embedding-gradient shrink alpha.</summary>
+    public double EmbeddingShrink { get; init; } = 0.1;
+
+    /// <summary>Steps for which alpha stays.</summary>
+    public long EmbeddingShrinkSteps { get; init; }
+
+    /// <summary>Steps over which alpha then grows to 1; 0 keeps it.</summary>
+    public long EmbeddingShrinkRamp { get; init; }
+
+    /// <summary>Compute type.</summary>
+    public Precision Precision { get; init; } = Precision.Float32;
+
+    /// <summary>Whether activations are recomputed in the backward pass.</summary>
+    public bool Recompute { get; init; }
+
+    /// <summary>Key of all random numbers of the run.</summary>
+    public ulong Seed { get; init; } = 1234;
+
+    /// <summary>Steps between checkpoints.</summary>
+    public int SaveInterval { get; init; } = 100;
+
+    /// <summary>Steps between validation losses.</summary>
+    public int EvalInterval { get; init; } = 100;
+
+    /// <summary>Rows of each validation source.</summary>
+    public int EvalSamples { get; init; } = 32;
+
+    /// <summary>The configuration file's folder, which relative paths start from.</summary>
+    [JsonIgnore]
+    public string Folder { get; init; } = ".";
+
+    /// <summary>Learning rate over the run.</summary>
+    [JsonIgnore]
+    public LearningRateSchedule LearningRate => new(Lr, MinLr, WarmupSamples, DecaySamples > 0 ? DecaySamples : TrainSamples);
+
+    /// <summary>Batch size over the run.</summary>
+    [JsonIgnore]
+    public BatchRamp Batch => new(RampStart, RampStart > 0 ? RampIncrement : 0, RampSamples, GlobalBatch);
+
+    /// <summary>Embedding-gradient shrink over the run.</summary>
+    [JsonIgnore]
+    public EmbeddingShrinkSchedule Shrink => new(EmbeddingShrink, EmbeddingShrinkSteps, EmbeddingShrinkRamp);
+
+    /// <summary>The shape that is trained, with as many positions as a row has tokens.</summary>
+    [JsonIgnore]
+    public Glm130BConfig Shape => (Presets.Find(Model) ?? ShapeFile()) with { MaxSequenceLength = SeqLength };
+
+    private static JsonSerializerOptions Json { get; } = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+        ReadCommentHandling = JsonCommentHandling.Skip,
+        AllowTrailingCommas = true,
+        WriteIndented = true,
+        Converters = { new JsonStringEnumConverter() },
+    };
+
+    /// <summary>Reads a configuration file (JSON; comments allowed).</summary>
+    /// <exception cref="GlmException">The file is missing or not JSON, or a field is unknown, missing or impossible.</exception>
+    public static TrainingConfig Load(string path)
+    {
+        try
+        {
+            var config = JsonSerializer.Deserialize<TrainingConfig>(File.ReadAllBytes(path), Json) ?? throw new GlmException($"{path}: the file holds null");
+            config = config with { Folder = System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))! };
+            config.Validate(path);
+            return config;
+        }
+        catch (JsonException error)
+        {
+            throw new GlmException($"{path}: not a training configuration: {error.Message}", error);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new GlmException($"{path}: cannot be read: {error.Message}", error);
+        }
+    }
+
+    /// <summary>A path of the configuration as seen from the current folder.</summary>
+    public string Resolve(string path) => System.IO.Path.Combine(Folder, path);
+
+    /// <summary>The configuration as JSON, which identifies a run.</summary>
+    public string ToJson() => JsonSerializer.Serialize(this, Json);
+
+    private Glm130BConfig ShapeFile()
+    {
+        if (!File.Exists(Resolve(Model)))
+            throw new GlmException($"model: expected one of {string.Join(", ", Presets.All.Keys)} or a config.json, found {Model}");
+        return Glm130BConfig.Load(Resolve(Model));
+    }
+
+    private void Validate(string source)
+    {
+        _ = Shape.Validated(source);
+        Require(Data.Length > 0, "data", "at least one source", "none");
+        Require(Data.Concat(Validation).All(d => d.Weight > 0), "data.weight", "more than 0", "0 or less");
+        Require(LengthPerSample > 0 && LengthPerSample < SeqLength, "length_per_sample", $"1 to {SeqLength - 1}, below seq_length", LengthPerSample);
+        Require(SamplesPerRow > 0 && LengthPerSample % SamplesPerRow == 0 && SeqLength % SamplesPerRow == 0, "samples_per_row", "a divisor of length_per_sample and seq_length", SamplesPerRow);
+        Require(MicroBatch > 0, "micro_batch", "at least 1", MicroBatch);
+        Require(GlobalBatch > 0 && GlobalBatch % MicroBatch == 0, "global_batch", $"a multiple of micro_batch {MicroBatch}", GlobalBatch);
+        Require(RampStart >= 0 && RampStart % MicroBatch == 0 && RampStart <= GlobalBatch, "ramp_start", $"a multiple of micro_batch {MicroBatch}, at most global_batch", RampStart);
+        Require(RampStart == 0 || (RampIncrement > 0 && RampIncrement % MicroBatch == 0), "ramp_increment", $"a multiple of micro_batch {MicroBatch}", RampIncrement);
+        Require(TrainSamples > 0, "train_samples", "at least 1", TrainSamples);
+        Require(Lr > 0 && MinLr >= 0 && MinLr <= Lr, "lr, min_lr", "0 < lr, 0 <= min_lr <= lr", $"{Lr}, {MinLr}");
+        Require(WarmupSamples >= 0 && WarmupSamples < LearningRate.DecaySamples, "warmup_samples", "less than decay_samples", WarmupSamples);
+        Require(HiddenDropout is >= 0 and < 1 && AttentionDropout is >= 0 and < 1, "dropout", "0 to below 1", $"{HiddenDropout}, {AttentionDropout}");
+        Require(EmbeddingShrink is > 0 and <= 1, "embedding_shrink", "above 0 to 1", EmbeddingShrink);
+        Require(ClipGrad > 0, "clip_grad", "above 0", ClipGrad);
+        Require(SaveInterval > 0 && EvalInterval > 0, "save_interval, eval_interval", "at least 1", $"{SaveInterval}, {EvalInterval}");
+
+        void Require(bool holds, string field, string expected, object found)
+        {
+            if (!holds) throw new GlmException($"{source}: {field}: expected {expected}, found {found}");
+        }
+    }
+}
