@@ -1,37 +1,72 @@
-using System.Diagnostics;
-using System.Runtime.InteropServices;
+// Holds the kernels of Glm.Tensors against what the machine can do, measured in the same run.
+//   dotnet run -c Release --project bench/Glm.Tensors.Bench [--threads N] [--seconds S] [--json]
+
+using System.Globalization;
+using System.Text.Json;
+using Glm.Bench;
 using Glm.Tensors;
 
-unsafe
-{
-    using var workers = new Workers(2);
-    Console.WriteLine($"{Isa.Name(Isa.Current)}");
-    foreach (var (m, n, k) in new[] { (1024, 1024, 1024), (4096, 768, 256), (4096, 256, 683), (256, 768, 4096), (2048,16384,256) })
-    foreach (bool ta in new[] { false, true })
-    foreach (bool tb in new[] { false, true })
-    foreach (InstructionSet isa in Isa.Available.Reverse().Take(ta || tb ? 1 : 3))
-    {
-        float* A = Rand(m * k), B = Rand(k * n), C = Rand(m * n);
-        var a = ta ? Matrix.Dense(A, k, m).Transposed : Matrix.Dense(A, m, k);
-        var b = tb ? Matrix.Dense(B, n, k).Transposed : Matrix.Dense(B, k, n);
-        var c = Matrix.Dense(C, m, n);
-        double best = 1e9;
-        long stop = Stopwatch.GetTimestamp() + Stopwatch.Frequency;
-        while (Stopwatch.GetTimestamp() < stop)
-        {
-            long t = Stopwatch.GetTimestamp();
-            MatMul.Multiply(workers, a, b, c, 1, 0, null, isa);
-            best = Math.Min(best, Stopwatch.GetElapsedTime(t).TotalSeconds);
-        }
-        Console.WriteLine($"{isa} {m}x{n}x{k} {(ta ? 'T' : 'N')}{(tb ? 'T' : 'N')}: {2.0 * m * n * k / best / 1e9:F1} GFLOP/s");
-        NativeMemory.AlignedFree(A); NativeMemory.AlignedFree(B); NativeMemory.AlignedFree(C);
-    }
+int threads = int.Parse(Option("--threads") ?? Environment.ProcessorCount.ToString(CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
+double seconds = double.Parse(Option("--seconds") ?? "0.5", CultureInfo.InvariantCulture);
+bool json = args.Contains("--json");
+InstructionSet isa = Isa.Current;
 
-    static float* Rand(int count)
+using var workers = new Workers(threads);
+using var measure = new Measure(workers, isa, seconds);
+double peak = Machine.FmaPeak(workers, isa), read = measure.ReadBandwidth();
+var arithmetic = new List<(string Name, int Threads, double Rate)>();
+var streaming = new List<(string Name, double Rate)>();
+
+Product(1024, 1024, 1024);
+foreach (int tokens in new[] { 1024, 4096 })
+    foreach ((int outputs, int inputs) in new[] { (768, 256), (256, 256), (1366, 256), (256, 683), (16384, 256) })
     {
-        var p = (float*)NativeMemory.AlignedAlloc((nuint)count * 4, 64);
-        var r = new Random(count);
-        for (int i = 0; i < count; i++) p[i] = r.NextSingle() - 0.5f;
-        return p;
+        Add($"forward {tokens}x{outputs}x{inputs} NT", threads, measure.Product(tokens, outputs, inputs, "NT"));
+        Add($"to input {tokens}x{inputs}x{outputs} NN", threads, measure.Product(tokens, inputs, outputs, "NN"));
+        Add($"to weight {outputs}x{inputs}x{tokens} TN", threads, measure.Product(outputs, inputs, tokens, "TN"));
     }
+foreach (int length in new[] { 64, 128, 256, 512 })
+{
+    Add($"one thread {length}x{length}x64 NT", 1, measure.Single(length, length, 64, "NT"));
+    Add($"one thread {length}x64x{length} NN", 1, measure.Single(length, 64, length, "NN"));
+    Add($"one thread {length}x64x{length} TN", 1, measure.Single(length, 64, length, "TN"));
 }
+foreach (DType type in new[] { DType.Float32, DType.BFloat16, DType.Float16, DType.Int8, DType.Int4 })
+    foreach (int rows in new[] { 1, 4, 8 })
+        streaming.Add(($"{rows} x 4096 x 4096 {type}", measure.FewRows(type, rows, 4096, 4096)));
+
+// Crowded machines change while we measure; what was seen best is the ceiling.
+peak = Math.Max(peak, Machine.FmaPeak(workers, isa));
+read = Math.Max(read, measure.ReadBandwidth());
+if (json) PrintJson();
+else PrintTable();
+return 0;
+
+void Product(int m, int n, int k)
+{
+    foreach (string layout in new[] { "NN", "NT", "TN", "TT" })
+        Add($"{m}x{n}x{k} {layout}", threads, measure.Product(m, n, k, layout));
+}
+
+void Add(string name, int threadsUsed, double rate) => arithmetic.Add((name, threadsUsed, rate));
+
+double Share((string Name, int Threads, double Rate) entry) => entry.Rate / (peak * entry.Threads / threads);
+
+void PrintTable()
+{
+    Console.WriteLine($"{Isa.Name(isa)}, {threads} threads: {peak:F1} GFLOP/s of FMA, {read:F1} GB/s of reading");
+    foreach (var entry in arithmetic) Console.WriteLine($"{entry.Name,-36} {entry.Rate,8:F1} GFLOP/s {Share(entry),6:P0}");
+    foreach ((string name, double rate) in streaming) Console.WriteLine($"{name,-36} {rate,8:F1} GB/s    {rate / read,6:P0}");
+}
+
+void PrintJson() => Console.WriteLine(JsonSerializer.Serialize(new
+{
+    isa = Isa.Name(isa),
+    threads,
+    fma_gflop_s = peak,
+    read_gb_s = read,
+    products = arithmetic.Select(entry => new { name = entry.Name, threads = entry.Threads, gflop_s = entry.Rate, share = Share(entry) }),
+    few_rows = streaming.Select(entry => new { name = entry.Name, gb_s = entry.Rate, share = entry.Rate / read }),
+}));
+
+string? Option(string name) => Array.IndexOf(args, name) is >= 0 and int at && at + 1 < args.Length ? args[at + 1] : null;

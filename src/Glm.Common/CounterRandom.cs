@@ -84,7 +84,8 @@ public sealed class CounterRandom
         return radius * Math.Cos(2 * Math.PI * NextDouble());
     }
 
-    private static void Philox(ulong key, ulong stream, ulong counter, Span<uint> block)
+    /// <summary>Ten rounds of Philox on the counter (<paramref name="counter"/>, <paramref name="stream"/>): four numbers.</summary>
+    internal static void Philox(ulong key, ulong stream, ulong counter, Span<uint> block)
     {
         uint x0 = (uint)counter, x1 = (uint)(counter >> 32), x2 = (uint)stream, x3 = (uint)(stream >> 32);
         uint k0 = (uint)key, k1 = (uint)(key >> 32);

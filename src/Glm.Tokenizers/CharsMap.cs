@@ -10,6 +10,9 @@ namespace Glm.Tokenizers;
 /// </summary>
 internal sealed class CharsMap
 {
+    /// <summary>Real rules write a few dozen bytes; a bound keeps a hostile file from making short texts enormous.</summary>
+    private const int MaximumReplacement = 1024;
+
     private readonly uint[] _units;
     private readonly byte[] _strings;
 
@@ -24,6 +27,12 @@ internal sealed class CharsMap
         for (int i = 0; i < _units.Length; i++)
             _units[i] = BinaryPrimitives.ReadUInt32LittleEndian(map[(4 + 4 * i)..]);
         _strings = map[(4 + (int)size)..].ToArray();
+        for (int start = 0, length; start < _strings.Length; start += length + 1)
+        {
+            length = StringAt((uint)start).Length;
+            if (length > MaximumReplacement)
+                throw new GlmException($"{file}: NormalizerSpec.precompiled_charsmap: expected replacements of at most {MaximumReplacement} bytes, found {length}");
+        }
     }
 
     /// <summary>

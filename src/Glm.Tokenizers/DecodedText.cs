@@ -25,6 +25,14 @@ internal sealed class DecodedText
         AtStart = false;
     }
 
+    /// <summary>Appends a piece, in which U+2581 stands for the space.</summary>
+    public void AppendPiece(ReadOnlySpan<char> piece)
+    {
+        Append(piece);
+        _text.Replace('\u2581', ' ', _text.Length - piece.Length, piece.Length);
+    }
+
+    /// <summary>Appends one byte of UTF-8.</summary>
     public void Append(byte value)
     {
         _bytes.Add(value);

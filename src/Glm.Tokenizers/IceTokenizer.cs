@@ -1,3 +1,6 @@
+using System.Globalization;
+using System.Text;
+
 namespace Glm.Tokenizers;
 
 /// <summary>Which of the two published behaviours of GLM-130B's tokenizer to follow.</summary>
@@ -106,13 +109,19 @@ public sealed class IceTokenizer : Tokenizer
 
     private string Replace(ReadOnlySpan<char> text)
     {
-        string replaced = text.ToString().Replace("\n", "<n>");
-        if (_options.Mode == IceMode.Original) return replaced;
-        replaced = replaced.Replace("\t", "<|tab|>");
-        // Longest runs first, so that a run of 83 becomes 80 and 3.
-        for (int length = MaximumBlank; length >= 2; length--)
-            replaced = replaced.Replace(new string(' ', length), $"<|blank_{length}|>");
-        return replaced;
+        if (_options.Mode == IceMode.Original) return text.ToString().Replace("\n", "<n>");
+        var replaced = new StringBuilder(text.Length);
+        for (int length; !text.IsEmpty; text = text[length..])
+        {
+            // A long run of spaces becomes blanks of 80 and a rest, as if the longest runs were replaced first.
+            int spaces = text[..Math.Min(text.Length, MaximumBlank)] is var next && next.IndexOfAnyExcept(' ') is >= 0 and int end ? end : next.Length;
+            length = Math.Max(spaces, 1);
+            if (spaces > 1) replaced.Append(CultureInfo.InvariantCulture, $"<|blank_{spaces}|>");
+            else if (text[0] == '\n') replaced.Append("<n>");
+            else if (text[0] == '\t') replaced.Append("<|tab|>");
+            else replaced.Append(text[0]);
+        }
+        return replaced.ToString();
     }
 
     private static IEnumerable<SentencePiece> ExtraPieces()

@@ -23,36 +23,26 @@ internal static class PreTokens
         Span<char> escaped = new char[text.Length];
         text.Replace(escaped, ' ', '\u2581');
         Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> lookup = counts.GetAlternateLookup<ReadOnlySpan<char>>();
-        for (int start = 0; start < text.Length;)
+        for (int start = 0, length; start < text.Length; start += length)
         {
-            int length = LengthOfNext(text[start..]);
-            if (ClassAt(text[start..], out _) != Excluded)
-            {
-                ref int count = ref CollectionsMarshal.GetValueRefOrAddDefault(lookup, escaped.Slice(start, length), out _);
-                count++;
-            }
-            start += length;
+            ReadOnlySpan<char> rest = text[start..];
+            int first = ClassAt(rest, out length);
+            if (first == Excluded) continue;
+            if (first == Newline) length = rest.StartsWith("\n\n") ? 2 : 1;
+            else if (first == Space) length = LengthAfterSpace(rest);
+            else if (first != Digit) length = LengthOfRun(rest, first);
+            CollectionsMarshal.GetValueRefOrAddDefault(lookup, escaped.Slice(start, length), out _)++;
         }
     }
 
-    private static int LengthOfNext(ReadOnlySpan<char> text)
+    // Of a run of spaces, the last one belongs to the word after it, if there is one, and the others stand alone.
+    private static int LengthAfterSpace(ReadOnlySpan<char> text)
     {
-        int first = ClassAt(text, out int length);
-        switch (first)
-        {
-            case Excluded or Digit:
-                return length;
-            case Newline:
-                return text.Length > 1 && text[1] == '\n' ? 2 : 1;
-            case Space:
-                int spaces = Math.Max(1, Math.Min(text.IndexOfAnyExcept(' ') is var end && end < 0 ? text.Length : end, MaximumCharacters));
-                // The last space of a run belongs to what follows it.
-                if (spaces > 1) return spaces - 1;
-                int next = spaces < text.Length ? ClassAt(text[spaces..], out _) : Space;
-                return next is Excluded or Digit or Newline or Space ? spaces : spaces + LengthOfRun(text[spaces..], next);
-            default:
-                return LengthOfRun(text, first);
-        }
+        int spaces = 1;
+        while (spaces < text.Length && text[spaces] == ' ') spaces++;
+        if (spaces > 1) return Math.Min(spaces - 1, MaximumCharacters);
+        int next = text.Length > 1 ? ClassAt(text[1..], out _) : Excluded;
+        return next is Excluded or Digit or Newline ? 1 : 1 + LengthOfRun(text[1..], next);
     }
 
     private static int LengthOfRun(ReadOnlySpan<char> text, int scriptOfRun)

@@ -20,17 +20,17 @@ internal static class SeedPieces
         for (int length = 2; length <= maximumLength; length++)
         {
             cancel.ThrowIfCancellationRequested();
-            var table = new Dictionary<long, (long Count, int Position)>();
-            for (int i = 0; i + 1 < ids.Length; i++)
+            var table = new Dictionary<ulong, (long Count, int Position)>();
+            for (int i = 0; i < ids.Length; i++)
             {
-                if (Key(ids, wordOf, i) is not (>= 0 and long key)) continue;
+                if (!TryKey(ids, wordOf, i, out ulong key)) continue;
                 ref (long Count, int Position) entry = ref CollectionsMarshal.GetValueRefOrAddDefault(table, key, out _);
                 if (entry.Count == 0) entry.Position = i;
                 entry.Count += counts[wordOf[i]];
             }
             int next = 0;
-            var idOf = new Dictionary<long, int>();
-            foreach ((long key, (long count, int position)) in table)
+            var idOf = new Dictionary<ulong, int>();
+            foreach ((ulong key, (long count, int position)) in table)
             {
                 if (count < minimumCount) continue;
                 idOf[key] = next++;
@@ -39,15 +39,24 @@ internal static class SeedPieces
             if (next == 0) break;
             // In place: position i reads its own old id and that of its right neighbour only.
             for (int i = 0; i < ids.Length; i++)
-                ids[i] = i + 1 < ids.Length && Key(ids, wordOf, i) is >= 0 and long key && idOf.TryGetValue(key, out int id) ? id : -1;
+                ids[i] = TryKey(ids, wordOf, i, out ulong key) && idOf.TryGetValue(key, out int id) ? id : -1;
         }
         found.Sort(static (a, b) => (b.Count * b.Text.Length).CompareTo(a.Count * a.Text.Length) is var order && order != 0 ? order : string.CompareOrdinal(a.Text, b.Text));
         if (found.Count > maximum) found.RemoveRange(maximum, found.Count - maximum);
         return found;
     }
 
-    private static long Key(int[] ids, int[] wordOf, int i) =>
-        ids[i] < 0 || ids[i + 1] < 0 || wordOf[i] != wordOf[i + 1] ? -1 : (long)ids[i] << 32 | (uint)ids[i + 1];
+    /// <summary>
+    /// A key for the ids at i and i + 1 if both are frequent and of one word. The product with an odd number is one to one and
+    /// spreads over all bits; the plain pair would collide badly in a hash table that combines its halves.
+    /// </summary>
+    private static bool TryKey(int[] ids, int[] wordOf, int i, out ulong key)
+    {
+        key = 0;
+        if (i + 1 >= ids.Length || ids[i] < 0 || ids[i + 1] < 0 || wordOf[i] != wordOf[i + 1]) return false;
+        key = ((ulong)ids[i] << 32 | (uint)ids[i + 1]) * 0x9E3779B97F4A7C15;
+        return true;
+    }
 
     /// <summary>For every character of all words: its code point, where it starts in its word, and which word that is.</summary>
     private static (int[] Ids, int[] Starts, int[] WordOf) Characters(IReadOnlyList<string> words)

@@ -94,7 +94,7 @@ public sealed class SentencePieceTokenizer
         SentencePiece piece = _vocabulary[Check(id)];
         if (piece.Type == PieceType.Byte)
         {
-            output.Append((byte)_vocabulary.ByteOf(id));
+            output.Append(_vocabulary.ByteOf(id));
             return;
         }
         output.EndBytes();
@@ -112,7 +112,7 @@ public sealed class SentencePieceTokenizer
             // Where extra spaces are removed, every leading one is dropped, otherwise only that of the prefix.
             output.AtStart = rules.RemoveExtraWhitespaces;
         }
-        output.Append(text.Contains('\u2581') ? text.ToString().Replace('\u2581', ' ') : text);
+        output.AppendPiece(text);
     }
 
     private int Check(int id) => (uint)id < (uint)_vocabulary.Count ? id

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 
 namespace Glm.Tokenizers;
@@ -55,9 +56,8 @@ internal sealed class Vocabulary
         return keys.Count == 0 ? null : DoubleArray.Build([.. keys], [.. ids]);
     }
 
-    /// <summary>The value of a byte piece, or -1 for any other.</summary>
-    public int ByteOf(int id) =>
-        _pieces[id].Type == PieceType.Byte ? Convert.ToInt32(_pieces[id].Text[3..5], 16) : -1;
+    /// <summary>The value of a byte piece.</summary>
+    public byte ByteOf(int id) => ByteIn(_pieces[id].Text);
 
     /// <summary>
     /// Appends what <paramref name="text"/>, cut out with the id <paramref name="id"/>, becomes: its bytes if it is unknown and
@@ -90,12 +90,15 @@ internal sealed class Vocabulary
         if (type == PieceType.Byte) RegisterByte(id, text, file);
     }
 
+    // In <0x0A>, 10.
+    private static byte ByteIn(string text) => byte.Parse(text.AsSpan(3, 2), NumberStyles.AllowHexSpecifier);
+
     private void RegisterByte(int id, string text, string file)
     {
         if (_byteIds is null)
             throw new GlmException($"{file}: piece {id}: expected no byte pieces because byte_fallback is not set, found {text}");
         if (text is not ['<', '0', 'x', var high, var low, '>'] || !char.IsAsciiHexDigitUpper(high) || !char.IsAsciiHexDigitUpper(low))
             throw new GlmException($"{file}: piece {id}: expected a byte piece like <0x0A>, found \"{text}\"");
-        _byteIds[Convert.ToInt32(text[3..5], 16)] = id;
+        _byteIds[ByteIn(text)] = id;
     }
 }

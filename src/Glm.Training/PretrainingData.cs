@@ -1,5 +1,4 @@
 using System.Security.Cryptography;
-using Glm.Tensors;
 using Glm.Tokenizers;
 
 namespace Glm.Training;

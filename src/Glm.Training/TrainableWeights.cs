@@ -1,4 +1,3 @@
-using Glm.Models;
 using Glm.Tensors;
 
 namespace Glm.Training;

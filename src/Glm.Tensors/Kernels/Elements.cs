@@ -41,21 +41,25 @@ internal static unsafe class Elements
 
     private readonly struct DecodeKernel(byte* row, float scale, nint start, nint count, float* target) : IKernel
     {
-        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Run<V, L, D>() where V : struct where L : struct, ILanes<V> where D : struct, IDecoder<V>
         {
-            byte* source = row;
-            float* result = target;
-            nint index = start, end = start + count;
-            V prepared = D.Prepare(scale);
-            if (Dequantize.IsOrdinary(scale))
-                for (; index + 2 * L.Count <= end; index += 2 * L.Count, result += 2 * L.Count)
-                {
-                    D.Load(source, index, prepared, out V first, out V second);
-                    L.Store(first, result);
-                    L.Store(second, result + L.Count);
-                }
-            for (; index < end; index++) *result++ = D.LoadOne(source, index, scale);
+            nint whole = Dequantize.IsOrdinary(scale) ? count - count % (2 * L.Count) : 0;
+            DecodeVectors<V, L, D>(row, scale, start, whole, target);
+            for (nint i = whole; i < count; i++) target[i] = D.LoadOne(row, start + i, scale);
+        }
+    }
+
+    /// <summary>Whole pairs of vectors. It calls nothing, so that everything stays in registers.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void DecodeVectors<V, L, D>(byte* row, float scale, nint start, nint count, float* target)
+        where V : struct where L : struct, ILanes<V> where D : struct, IDecoder<V>
+    {
+        V prepared = D.Prepare(scale);
+        for (nint i = 0; i < count; i += 2 * L.Count)
+        {
+            D.Load(row, start + i, prepared, out V first, out V second);
+            L.Store(first, target + i);
+            L.Store(second, target + i + L.Count);
         }
     }
 }

@@ -57,7 +57,8 @@ internal static unsafe class MatMul
             for (int block = 0; block < product.DepthBlocks; block++)
             {
                 Step step = product.StepAt(column, block, scratch);
-                for (int panel = 0; panel < step.Panels; panel++) product.PackRight(step, panel, scratch);
+                for (int panel = 0; panel < step.Panels; panel += product.PanelsAtOnce)
+                    product.PackRight(step, panel, Math.Min(panel + product.PanelsAtOnce, step.Panels), scratch);
                 for (int row = 0; row < c.Rows; row += Product.MaxRows)
                     product.MultiplyRows(step, row, Math.Min(Product.MaxRows, c.Rows - row), 0, step.Panels, scratch);
             }
@@ -66,7 +67,8 @@ internal static unsafe class MatMul
     private static void MultiplyBlock(Workers workers, in Product product, Scratch shared, int column, int block)
     {
         Step step = product.StepAt(column, block, shared);
-        workers.For(step.Panels, new PackBody(workers, product, step));
+        int panels = Math.Clamp(step.Panels / (4 * workers.Threads), 1, product.PanelsAtOnce);
+        workers.For(DivideUp(step.Panels, panels), new PackBody(workers, product, step, panels));
 
         // Enough tiles that uneven threads can be evened out, as square as the cache allows.
         int rowParts = DivideUp(product.C.Rows, Product.MaxRows);
@@ -78,12 +80,12 @@ internal static unsafe class MatMul
 
     private static int DivideUp(int value, int divisor) => (value + divisor - 1) / divisor;
 
-    private readonly struct PackBody(Workers workers, Product product, Step step) : ILoopBody
+    private readonly struct PackBody(Workers workers, Product product, Step step, int panels) : ILoopBody
     {
         public void Invoke(int item, int worker)
         {
             Scratch scratch = workers.Rent();
-            product.PackRight(step, item, scratch);
+            product.PackRight(step, item * panels, Math.Min((item + 1) * panels, step.Panels), scratch);
             workers.Return(scratch);
         }
     }

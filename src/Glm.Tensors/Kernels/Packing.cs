@@ -11,39 +11,64 @@ namespace Glm.Tensors;
 internal static unsafe class Packing
 {
     /// <summary>The widest panel of all microkernels.</summary>
-    public const int MaxLanes = 32;
+    public const int MaxWidth = 32;
 
-    /// <summary>How many columns are converted at a time; a stage of this depth fits the first-level cache.</summary>
-    public const int StageDepth = 64;
+    /// <summary>How many columns are converted or transposed at a time, so that the part stays in the first-level cache.</summary>
+    private const int StageDepth = 64;
+
+    /// <summary>Floats that a stage must have room for.</summary>
+    public const int StageSize = MaxWidth * StageDepth;
 
     /// <summary>
     /// Packs rows [<paramref name="row"/>, + <paramref name="lanes"/>) and columns [<paramref name="column"/>, + <paramref name="depth"/>)
-    /// of <paramref name="m"/> into <paramref name="target"/> [depth, width]. <paramref name="stage"/> has room for
-    /// <see cref="MaxLanes"/> * <see cref="StageDepth"/> floats.
+    /// of <paramref name="m"/> into panels [depth, width], one after another from <paramref name="target"/> on.
+    /// <paramref name="stage"/> has room for <see cref="StageSize"/> floats, and there are no more lanes than that.
     /// </summary>
-    public static void PackPanel(in Matrix m, nint row, int lanes, nint column, int depth, int width, float* target, float* stage, InstructionSet isa)
+    public static void Pack(in Matrix m, nint row, int lanes, nint column, int depth, int width, float* target, float* stage, InstructionSet isa)
     {
         bool lanesAreContiguous = m.Scales is null ? m.RowStride == 1 && m.ColumnStride != 1 : m.ScaledByColumn;
         if (lanesAreContiguous)
-            CopyLanes(m.Transposed, column, depth, row, lanes, width, target, isa);
-        else if (m.Type == DType.Float32 && m.ColumnStride == 1)
-            Transpose((float*)m.At(row, column), m.RowStride, lanes, depth, width, target);
+            CopyLanes(m.Transposed, column, depth, row, lanes, width, target, stage, isa);
         else
-            for (int done = 0; done < depth; done += StageDepth)
-            {
-                int part = Math.Min(StageDepth, depth - done);
-                for (int lane = 0; lane < lanes; lane++)
-                    Elements.Load(m, row + lane, column + done, part, stage + lane * StageDepth, isa);
-                Transpose(stage, StageDepth, lanes, part, width, target + (nint)done * width);
-            }
+            for (int lane = 0; lane < lanes; lane += width, target += (nint)depth * width)
+                TransposePanel(m, row + lane, Math.Min(width, lanes - lane), column, depth, width, target, stage, isa);
     }
 
-    private static void CopyLanes(in Matrix m, nint row, int depth, nint column, int lanes, int width, float* target, InstructionSet isa)
+    /// <summary>The lanes of one k are contiguous: they are cut into the pieces of all panels, so that memory is read in long runs.</summary>
+    private static void CopyLanes(Matrix m, nint row, int depth, nint column, int lanes, int width, float* target, float* stage, InstructionSet isa)
     {
+        bool direct = m.Type == DType.Float32 && m.ColumnStride == 1;
         for (int k = 0; k < depth; k++, target += width)
         {
-            Elements.Load(m, row + k, column, lanes, target, isa);
-            for (int lane = lanes; lane < width; lane++) target[lane] = 0;
+            float* source = direct ? (float*)m.At(row + k, column) : stage;
+            if (!direct) Elements.Load(m, row + k, column, lanes, stage, isa);
+            CutRow(source, lanes, width, target, (nint)depth * width);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void CutRow(float* source, int lanes, int width, float* target, nint panelSize)
+    {
+        for (; lanes >= width; lanes -= width, source += width, target += panelSize)
+            for (int lane = 0; lane < width; lane += 4) Vector128.Load(source + lane).Store(target + lane);
+        if (lanes == 0) return;
+        for (int lane = 0; lane < width; lane++) target[lane] = lane < lanes ? source[lane] : 0;
+    }
+
+    private static void TransposePanel(
+        in Matrix m, nint row, int lanes, nint column, int depth, int width, float* target, float* stage, InstructionSet isa)
+    {
+        if (m.Type == DType.Float32 && m.ColumnStride == 1)
+        {
+            Transpose((float*)m.At(row, column), m.RowStride, lanes, depth, width, target);
+            return;
+        }
+        for (int done = 0; done < depth; done += StageDepth)
+        {
+            int part = Math.Min(StageDepth, depth - done);
+            for (int lane = 0; lane < lanes; lane++)
+                Elements.Load(m, row + lane, column + done, part, stage + lane * StageDepth, isa);
+            Transpose(stage, StageDepth, lanes, part, width, target + (nint)done * width);
         }
     }
 

@@ -78,6 +78,9 @@ internal readonly unsafe struct Product
 
     public int DepthBlocks { get; }
 
+    /// <summary>How many panels of B are packed by one piece of work, and stay in the second-level cache.</summary>
+    public int PanelsAtOnce => CachedColumns / Shape.Columns;
+
     /// <summary>The step of a block of columns and a block of k, with its memory in <paramref name="scratch"/>.</summary>
     public Step StepAt(int column, int block, Scratch scratch)
     {
@@ -97,12 +100,12 @@ internal readonly unsafe struct Product
         };
     }
 
-    /// <summary>Packs one panel of B.</summary>
-    public void PackRight(in Step step, int panel, Scratch scratch)
+    /// <summary>Packs the panels [first, last) of B, at most <see cref="PanelsAtOnce"/>.</summary>
+    public void PackRight(in Step step, int first, int last, Scratch scratch)
     {
-        int column = panel * Shape.Columns;
-        Packing.PackPanel(Right, step.Column + column, Math.Min(Shape.Columns, step.Columns - column), step.K, step.Depth,
-            Shape.Columns, RightPanel(step, panel), scratch.Stage, Isa);
+        int column = first * Shape.Columns;
+        Packing.Pack(Right, step.Column + column, Math.Min(last * Shape.Columns, step.Columns) - column, step.K, step.Depth,
+            Shape.Columns, RightPanel(step, first), scratch.Stage, Isa);
     }
 
     /// <summary>Packs rows of A and multiplies them by the packed panels [first, last) of B.</summary>
@@ -110,13 +113,11 @@ internal readonly unsafe struct Product
     {
         nint panelSize = (nint)Shape.Rows * step.Depth;
         float* left = scratch.Left((nint)(rows + Shape.Rows) * step.Depth), tile = scratch.Tile;
-        for (int r = 0; r < rows; r += Shape.Rows)
-            Packing.PackPanel(A, row + r, Math.Min(Shape.Rows, rows - r), step.K, step.Depth, Shape.Rows, left + r * (nint)step.Depth, scratch.Stage, Isa);
+        Packing.Pack(A, row, rows, step.K, step.Depth, Shape.Rows, left, scratch.Stage, Isa);
 
-        int cached = Math.Max(1, CachedColumns / Shape.Columns);
-        for (int start = first; start < last; start += cached)
+        for (int start = first; start < last; start += PanelsAtOnce)
         {
-            int end = Math.Min(start + cached, last);
+            int end = Math.Min(start + PanelsAtOnce, last);
             float* panelOfA = left;
             for (int r = 0; r < rows; r += Shape.Rows, panelOfA += panelSize)
                 for (int panel = start; panel < end; panel++)

@@ -64,7 +64,7 @@ internal static unsafe class RowDots
     private static void MultiplyRows(in Product product, float* inputs, int first, int count, Scratch scratch)
     {
         float* outputs = scratch.Sums(MaxRows * MaxItemRows);
-        var kernel = new DotKernel(product, inputs, first, count, scratch.Right(product.Right.Columns), outputs);
+        var kernel = new DotKernel(product, inputs, first, count, scratch.Right(product.Right.Columns), outputs, scratch.Tile);
         Dispatch.Run(ref kernel, product.Right.Type, product.Isa);
         for (int row = 0; row < product.C.Rows; row++)
             product.StoreRow(outputs + row * MaxItemRows, row, first, count);
@@ -82,7 +82,8 @@ internal static unsafe class RowDots
     }
 
     /// <summary>outputs[m, n - first] for all inputs m and rows n of the weight in [first, + count).</summary>
-    private readonly struct DotKernel(Product product, float* inputs, int first, int count, float* expanded, float* outputs) : IKernel
+    private readonly struct DotKernel(
+        Product product, float* inputs, int first, int count, float* expanded, float* outputs, float* sums) : IKernel
     {
         public void Run<V, L, D>() where V : struct where L : struct, ILanes<V> where D : struct, IDecoder<V>
         {
@@ -92,7 +93,7 @@ internal static unsafe class RowDots
                 for (int row = 0; row < count; row += 4)
                 {
                     Matrix rows = weight.RowsFrom(first + row);
-                    DotFour<V, L, D>(rows, Math.Min(4, count - row), inputs, outputs + row, 1);
+                    DotFour<V, L, D>(rows, Math.Min(4, count - row), inputs, outputs + row, 1, sums);
                 }
             else
                 for (int row = 0; row < count; row++)
@@ -104,7 +105,7 @@ internal static unsafe class RowDots
                     for (int input = 0; input < inputRows; input += 4)
                     {
                         Matrix rows = Matrix.Dense(inputs + (nint)input * weight.Columns, Math.Min(4, inputRows - input), weight.Columns);
-                        DotFour<V, L, Float32Decoder<V, L>>(rows, rows.Rows, decoded, outputs + input * MaxItemRows + row, MaxItemRows);
+                        DotFour<V, L, Float32Decoder<V, L>>(rows, rows.Rows, decoded, outputs + input * MaxItemRows + row, MaxItemRows, sums);
                     }
                 }
         }
@@ -121,49 +122,57 @@ internal static unsafe class RowDots
     }
 
     /// <summary>results[i * step] = row i of <paramref name="rows"/> times <paramref name="vector"/>, for up to four rows.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void DotFour<V, L, D>(in Matrix rows, int count, float* vector, float* results, nint step)
+    private static void DotFour<V, L, D>(in Matrix rows, int count, float* vector, float* results, nint step, float* sums)
         where V : struct where L : struct, ILanes<V> where D : struct, IDecoder<V>
     {
-        // Missing rows repeat the first.
-        byte* r0 = rows.At(0, 0), r1 = count > 1 ? rows.At(1, 0) : r0, r2 = count > 2 ? rows.At(2, 0) : r0, r3 = count > 3 ? rows.At(3, 0) : r0;
-        V first0 = default, first1 = default, first2 = default, first3 = default;
-        V second0 = default, second1 = default, second2 = default, second3 = default;
-        nint k = 0, whole = rows.Columns - rows.Columns % (2 * L.Count);
+        // Missing rows repeat the last one.
+        int row1 = Math.Min(1, count - 1), row2 = Math.Min(2, count - 1), row3 = Math.Min(3, count - 1);
+        byte* data0 = rows.At(0, 0), data1 = rows.At(row1, 0), data2 = rows.At(row2, 0), data3 = rows.At(row3, 0);
         int segments = Math.Max(1, rows.Segments);
+        nint whole = rows.Columns - rows.Columns % (2 * L.Count), k = 0;
+        float* scales = stackalloc float[4];
+        new Span<float>(sums, 8 * L.Count).Clear();
         for (int segment = 0; segment < segments; segment++)
         {
-            V s0 = D.Prepare(rows.Scale(segment, 0)), s1 = D.Prepare(rows.Scale(segment, Math.Min(1, count - 1)));
-            V s2 = D.Prepare(rows.Scale(segment, Math.Min(2, count - 1))), s3 = D.Prepare(rows.Scale(segment, Math.Min(3, count - 1)));
+            for (int row = 0; row < 4; row++) scales[row] = rows.Scale(segment, Math.Min(row, count - 1));
             nint end = segment == segments - 1 ? whole : (segment + 1) * (rows.Columns / segments);
-            for (; k < end; k += 2 * L.Count)
-            {
-                V x = L.Load(vector + k), y = L.Load(vector + k + L.Count);
-                D.Load(r0, k, s0, out V first, out V second);
-                first0 = L.Fma(first, x, first0); second0 = L.Fma(second, y, second0);
-                D.Load(r1, k, s1, out first, out second);
-                first1 = L.Fma(first, x, first1); second1 = L.Fma(second, y, second1);
-                D.Load(r2, k, s2, out first, out second);
-                first2 = L.Fma(first, x, first2); second2 = L.Fma(second, y, second2);
-                D.Load(r3, k, s3, out first, out second);
-                first3 = L.Fma(first, x, first3); second3 = L.Fma(second, y, second3);
-            }
+            AddSegment<V, L, D>(data0, data1, data2, data3, scales, vector, k, end, sums);
+            k = end;
         }
-        Finish<V, L, D>(rows, 0, count, L.Add(first0, second0), vector, whole, results);
-        Finish<V, L, D>(rows, 1, count, L.Add(first1, second1), vector, whole, results + step);
-        Finish<V, L, D>(rows, 2, count, L.Add(first2, second2), vector, whole, results + 2 * step);
-        Finish<V, L, D>(rows, 3, count, L.Add(first3, second3), vector, whole, results + 3 * step);
+        for (int row = 0; row < count; row++, sums += 2 * L.Count)
+        {
+            float rest = 0, scale = rows.Scale(segments - 1, row);
+            byte* data = rows.At(row, 0);
+            for (k = whole; k < rows.Columns; k++) rest = MathF.FusedMultiplyAdd(D.LoadOne(data, k, scale), vector[k], rest);
+            results[row * step] = L.Sum(L.Add(L.Load(sums), L.Load(sums + L.Count))) + rest;
+        }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Finish<V, L, D>(in Matrix rows, int row, int count, V sums, float* vector, nint k, float* result)
+    /// <summary>
+    /// Adds the products of [k, end) to the two vectors of sums of each row. It calls nothing, so that the sums stay in registers.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void AddSegment<V, L, D>(byte* data0, byte* data1, byte* data2, byte* data3, float* scales, float* vector, nint k, nint end, float* sums)
         where V : struct where L : struct, ILanes<V> where D : struct, IDecoder<V>
     {
-        if (row >= count) return;
-        float rest = 0;
-        byte* data = rows.At(row, 0);
-        float scale = rows.Scale(Math.Max(0, rows.Segments - 1), row);
-        for (; k < rows.Columns; k++) rest = MathF.FusedMultiplyAdd(D.LoadOne(data, k, scale), vector[k], rest);
-        *result = L.Sum(sums) + rest;
+        V scale0 = D.Prepare(scales[0]), scale1 = D.Prepare(scales[1]), scale2 = D.Prepare(scales[2]), scale3 = D.Prepare(scales[3]);
+        V first0 = L.Load(sums), second0 = L.Load(sums + L.Count), first1 = L.Load(sums + 2 * L.Count), second1 = L.Load(sums + 3 * L.Count);
+        V first2 = L.Load(sums + 4 * L.Count), second2 = L.Load(sums + 5 * L.Count);
+        V first3 = L.Load(sums + 6 * L.Count), second3 = L.Load(sums + 7 * L.Count);
+        for (; k < end; k += 2 * L.Count)
+        {
+            V x = L.Load(vector + k), y = L.Load(vector + k + L.Count);
+            D.Load(data0, k, scale0, out V first, out V second);
+            first0 = L.Fma(first, x, first0); second0 = L.Fma(second, y, second0);
+            D.Load(data1, k, scale1, out first, out second);
+            first1 = L.Fma(first, x, first1); second1 = L.Fma(second, y, second1);
+            D.Load(data2, k, scale2, out first, out second);
+            first2 = L.Fma(first, x, first2); second2 = L.Fma(second, y, second2);
+            D.Load(data3, k, scale3, out first, out second);
+            first3 = L.Fma(first, x, first3); second3 = L.Fma(second, y, second3);
+        }
+        L.Store(first0, sums); L.Store(second0, sums + L.Count); L.Store(first1, sums + 2 * L.Count); L.Store(second1, sums + 3 * L.Count);
+        L.Store(first2, sums + 4 * L.Count); L.Store(second2, sums + 5 * L.Count);
+        L.Store(first3, sums + 6 * L.Count); L.Store(second3, sums + 7 * L.Count);
     }
 }

@@ -11,18 +11,15 @@ internal sealed unsafe class Scratch : IDisposable
     /// <summary>Floats of a tile of sums, the largest of all microkernels.</summary>
     public const int TileSize = 16 * 32;
 
-    /// <summary>Floats of the room where <see cref="Packing"/> converts elements before it transposes them.</summary>
-    public const int StageSize = Packing.MaxLanes * Packing.StageDepth;
-
     private readonly AlignedBuffer tile = new();
     private readonly AlignedBuffer left = new();
     private readonly AlignedBuffer right = new();
     private readonly AlignedBuffer sums = new();
 
     /// <summary>One microkernel's sums, <see cref="TileSize"/>.</summary>
-    public float* Tile => tile.Reserve(TileSize + StageSize);
+    public float* Tile => tile.Reserve(TileSize + Packing.StageSize);
 
-    /// <summary>Converted elements, <see cref="StageSize"/>.</summary>
+    /// <summary>Converted elements, <see cref="Packing.StageSize"/>.</summary>
     public float* Stage => Tile + TileSize;
 
     /// <summary>Packed panels of the left matrix.</summary>

@@ -8,14 +8,8 @@ internal static unsafe class TensorRows
     {
         switch (type)
         {
-            case DType.Float32:
-                Buffer.MemoryCopy(source, destination, count * 4, count * 4);
-                break;
-            case DType.BFloat16:
-                Convert.BFloat16ToFloat((ushort*)source, destination, count);
-                break;
-            case DType.Float16:
-                Convert.HalfToFloat((Half*)source, destination, count);
+            case DType.Float32 or DType.BFloat16 or DType.Float16:
+                Conversion.Widen(source, type, destination, (nint)count, Isa.Current);
                 break;
             case DType.Int64:
                 for (long i = 0; i < count; i++) destination[i] = ((long*)source)[i];
@@ -32,23 +26,8 @@ internal static unsafe class TensorRows
     }
 
     /// <summary>Rounds float32 to another floating-point type, to nearest even.</summary>
-    public static void FromFloats(float* source, byte* destination, DType type, long count)
-    {
-        switch (type)
-        {
-            case DType.Float32:
-                Buffer.MemoryCopy(source, destination, count * 4, count * 4);
-                break;
-            case DType.BFloat16:
-                Convert.FloatToBFloat16(source, (ushort*)destination, count);
-                break;
-            case DType.Float16:
-                Convert.FloatToHalf(source, (Half*)destination, count);
-                break;
-            default:
-                throw new NotSupportedException($"float32 cannot be stored as {type}");
-        }
-    }
+    public static void FromFloats(float* source, byte* destination, DType type, long count) =>
+        Conversion.Narrow(source, destination, type, (nint)count, Isa.Current);
 
     /// <summary>Row <paramref name="row"/> as float32: where it lies, or converted into <paramref name="scratch"/>.</summary>
     public static float* Read(Tensor tensor, long row, float* scratch)

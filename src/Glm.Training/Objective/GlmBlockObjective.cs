@@ -27,9 +27,10 @@ public sealed class GlmBlockObjective
     /// <exception cref="GlmException">A sample does not begin with <c>ENC</c>, or no sample can hold its spans.</exception>
     public TrainingBatch Build(IReadOnlyList<DocumentSample> samples, RandomSource random)
     {
-        foreach (DocumentSample sample in samples)
-            if (sample.Text.Length < 3 || sample.Text[0] != _options.EncId || sample.LossMask.Length != sample.Text.Length)
-                throw new GlmException($"training sample: expected at least 3 ids, ENC ({_options.EncId}) first, and as many loss flags; found {sample.Text.Length} ids and {sample.LossMask.Length} flags");
+        foreach ((int[] text, byte[] lossMask) in samples)
+            if (text.Length < 3 || text[0] != _options.EncId || lossMask.Length != text.Length)
+                throw new GlmException($"training sample: expected at least 3 ids, ENC ({_options.EncId}) first, and a loss flag for each; "
+                    + $"found {text.Length} ids and {lossMask.Length} flags");
 
         if (random.NextDouble() < _options.ShortSeqProb) samples = Split(samples, random);
         bool single = random.NextDouble() < _options.SingleSpanProb;
@@ -61,10 +62,11 @@ public sealed class GlmBlockObjective
         {
             var row = new TrainingSample(length, twoDimensional: true, task);
             var writer = new PartWriter(row, 0, length);
-            int[] text = plan.Sample.Text;
-            int context = plan.Blanks is null
-                ? writer.WriteSuffix(text.AsSpan(..plan.Division), text.AsSpan(plan.Division..), Mask(task), _options.SopId, _options.BlockPositionEncoding, plan.Sample.LossMask.AsSpan(plan.Division..))
-                : writer.WriteBlanks(text, plan.Blanks, _options.EopId, _options.BlockPositionEncoding, _options.SentinelToken ? _options.MaxSeqLength : null);
+            (int[] text, byte[] lossMask) = plan.Sample;
+            bool count = _options.BlockPositionEncoding;
+            int context = plan.Blanks is { } blanks
+                ? writer.WriteBlanks(text, blanks, _options.EopId, count, _options.SentinelToken ? _options.MaxSeqLength : null)
+                : writer.WriteSuffix(text.AsSpan(..plan.Division), text.AsSpan(plan.Division..), Mask(task), _options.SopId, count, lossMask.AsSpan(plan.Division..));
             writer.Close(context);
             rows.Add(row);
         }

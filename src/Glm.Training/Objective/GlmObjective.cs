@@ -73,7 +73,8 @@ public sealed class GlmObjective
             int rest = sample.Length - start;
             int length = i == pairs.Count - 1 ? rest : pairs[i].Text.Length + pairs[i].Target.Length + 2;
             if (length > rest || length < 3)
-                throw new GlmException($"multi-task row: pair {i} has {pairs[i].Text.Length} + {pairs[i].Target.Length} + 2 tokens, {rest} are left of {sample.Length}");
+                throw new GlmException($"multi-task row: pair {i} needs {pairs[i].Text.Length} + {pairs[i].Target.Length} + 2 tokens, "
+                    + $"{rest} are left of {sample.Length}");
             WriteMultitask(sample, start, length, pairs[i].Text, pairs[i].Target, random);
             start += length;
         }

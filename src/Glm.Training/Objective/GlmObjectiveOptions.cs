@@ -77,7 +77,8 @@ public sealed record GlmObjectiveOptions
     internal void Validate()
     {
         Require(SamplesPerRow >= 1, nameof(SamplesPerRow), "at least 1", SamplesPerRow);
-        Require(MaxSeqLength >= SamplesPerRow && MaxSeqLength % SamplesPerRow == 0, nameof(MaxSeqLength), $"a multiple of {nameof(SamplesPerRow)} = {SamplesPerRow}", MaxSeqLength);
+        bool divisible = MaxSeqLength >= SamplesPerRow && MaxSeqLength % SamplesPerRow == 0;
+        Require(divisible, nameof(MaxSeqLength), $"a multiple of {nameof(SamplesPerRow)} = {SamplesPerRow}", MaxSeqLength);
         RequireShare(GptProb, nameof(GptProb));
         RequireShare(SentProb, nameof(SentProb));
         Require(GptProb + SentProb <= 1 + 1e-9, nameof(SentProb), $"at most 1 - {nameof(GptProb)}", SentProb);

@@ -22,10 +22,12 @@ public abstract class RandomSource
 /// </summary>
 public sealed class CounterRandomSource : RandomSource
 {
+    private const ulong MaskDomain = 0x6D61736B; // keeps these draws apart from others of the same seed
+
     private readonly CounterRandom _random;
 
     /// <summary>The draws of sample <paramref name="sampleIndex"/>.</summary>
-    public CounterRandomSource(ulong seed, long sampleIndex) => _random = new CounterRandom(seed, (ulong)sampleIndex);
+    public CounterRandomSource(ulong seed, long sampleIndex) => _random = new CounterRandom(seed ^ MaskDomain, (ulong)sampleIndex);
 
     /// <inheritdoc/>
     public override double NextDouble() => _random.NextDouble();

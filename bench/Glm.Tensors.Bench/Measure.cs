@@ -1,0 +1,100 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using Glm.Tensors;
+
+namespace Glm.Bench;
+
+/// <summary>Times kernels: the best of many runs, since other processes can only make a run slower.</summary>
+internal sealed unsafe class Measure(Workers workers, InstructionSet isa, double seconds) : IDisposable
+{
+    private readonly List<nint> blocks = [];
+
+    /// <summary>10^9 operations per second of one product; the letters say which of A and B is stored transposed.</summary>
+    public double Product(int m, int n, int k, string layout)
+    {
+        Matrix a = layout[0] == 'N' ? Random(m, k) : Random(k, m).Transposed, b = layout[1] == 'N' ? Random(k, n) : Random(n, k).Transposed;
+        Matrix c = Random(m, n);
+        double time = Best(() => MatMul.Multiply(workers, a, b, c, 1, 0, null, isa));
+        Free();
+        return 2.0 * m * n * k / time / 1e9;
+    }
+
+    /// <summary>The same on one thread, with scratch memory that stays in its caches, as inside attention.</summary>
+    public double Single(int m, int n, int k, string layout)
+    {
+        Matrix a = layout[0] == 'N' ? Random(m, k) : Random(k, m).Transposed, b = layout[1] == 'N' ? Random(k, n) : Random(n, k).Transposed;
+        Matrix c = Random(m, n);
+        using var scratch = new Scratch();
+        double time = Best(() => MatMul.MultiplySingle(scratch, a, b, c, 1, 0, null, isa));
+        Free();
+        return 2.0 * m * n * k / time / 1e9;
+    }
+
+    /// <summary>10^9 bytes of weights per second for <paramref name="rows"/> rows of input; many weights in turn, more than caches hold.</summary>
+    public double FewRows(DType type, int rows, int outputs, int inputs)
+    {
+        long bytes = type.Bytes((long)outputs * inputs);
+        int copies = (int)Math.Max(1, (256L << 20) / bytes);
+        byte* data = Block(copies * bytes);
+        var scales = (Half*)Block(outputs * 2);
+        new Span<Half>(scales, outputs).Fill((Half)0.01);
+        Matrix x = Random(rows, inputs), y = Random(rows, outputs);
+        int copy = 0;
+        double time = Best(() =>
+        {
+            byte* start = data + copy++ % copies * bytes;
+            Matrix weight = type.IsFloat()
+                ? new Matrix(start, type, outputs, inputs, inputs)
+                : Matrix.Quantized(start, type, outputs, inputs, scales, 1);
+            MatMul.Multiply(workers, x, weight.Transposed, y, 1, 0, null, isa);
+        });
+        Free();
+        return bytes / time / 1e9;
+    }
+
+    /// <summary>10^9 bytes per second read from memory at best.</summary>
+    public double ReadBandwidth()
+    {
+        const long floats = 128 << 20;
+        double rate = Machine.ReadBandwidth(workers, (float*)Block(floats * sizeof(float)), floats, isa);
+        Free();
+        return rate;
+    }
+
+    public void Dispose() => Free();
+
+    private double Best(Action run)
+    {
+        double best = double.MaxValue;
+        long start = Stopwatch.GetTimestamp();
+        for (int runs = 0; runs < 20 || Stopwatch.GetElapsedTime(start).TotalSeconds < seconds; runs++)
+        {
+            long before = Stopwatch.GetTimestamp();
+            run();
+            best = Math.Min(best, Stopwatch.GetElapsedTime(before).TotalSeconds);
+        }
+        return best;
+    }
+
+    private Matrix Random(int rows, int columns)
+    {
+        var data = (float*)Block((long)rows * columns * sizeof(float));
+        var random = new Random(rows + columns);
+        for (long i = 0; i < (long)rows * columns; i++) data[i] = random.NextSingle() - 0.5f;
+        return Matrix.Dense(data, rows, columns);
+    }
+
+    private byte* Block(long bytes)
+    {
+        var block = (byte*)NativeMemory.AlignedAlloc((nuint)bytes, 64);
+        NativeMemory.Fill(block, (nuint)bytes, 0x11); // touched, and ordinary numbers in every type
+        blocks.Add((nint)block);
+        return block;
+    }
+
+    private void Free()
+    {
+        foreach (nint block in blocks) NativeMemory.AlignedFree((void*)block);
+        blocks.Clear();
+    }
+}
