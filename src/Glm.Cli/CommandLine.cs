@@ -21,6 +21,8 @@ internal sealed class CommandLine
             TokenizeCommand.Create(terminal),
             DataCommand.Create(terminal),
             GenerateCommand.Create(terminal),
+            ScoreCommand.Create(terminal),
+            PretrainCommand.Create(terminal),
         };
         _root.Options.OfType<HelpOption>().Single().Action = new HelpWithExamples();
         _root.SetAction(parse => new HelpWithExamples().Invoke(parse));
