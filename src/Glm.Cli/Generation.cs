@@ -30,11 +30,12 @@ internal sealed class Generation(Terminal terminal, LoadedModel model, FillOptio
     }
 
     /// <summary>What <c>--json</c> prints of a result.</summary>
-    public object Describe(FilledText filled)
+    public object Describe(FilledText filled, string? id = null)
     {
         var best = filled.Beams[0];
         return new
         {
+            Id = id,
             best.Text,
             best.Ids,
             Blanks = best.BlankTexts,

@@ -5,10 +5,10 @@ public sealed class Vocabulary : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
 
-    public Vocabulary()
-    {
-        CommandRun.Of("tokenize", "train", _folder.Write("text.jsonl", TinyText.JsonLines(40)), "--size", $"{TinyText.VocabularySize}", "--output", Path, "--quiet").Success();
-    }
+    public Vocabulary() : this(TinyText.VocabularySize) { }
+
+    internal Vocabulary(int size) =>
+        CommandRun.Of("tokenize", "train", _folder.Write("text.jsonl", TinyText.JsonLines(40)), "--size", $"{size}", "--output", Path, "--quiet").Success();
 
     public string Path => _folder["tokenizer.model"];
 

@@ -65,7 +65,7 @@ internal static class GenerateCommand
         {
             cancellation.ThrowIfCancellationRequested();
             var filled = generation.Fill(query);
-            if (json) results.Add(new { id, result = generation.Describe(filled) });
+            if (json) results.Add(generation.Describe(filled, id));
             else terminal.Out.WriteLine($"{(id is null ? "" : id + "\t")}{filled.Beams[0].Text!.ReplaceLineEndings("\\n")}");
         }
         if (json) terminal.WriteJson(new { results });

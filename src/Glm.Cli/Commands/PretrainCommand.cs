@@ -26,9 +26,12 @@ internal static class PretrainCommand
             if (parse.GetValue(resume)) trainer.Resume(warning => terminal.Error.WriteLine($"glm: {warning}"));
             else if (trainer.CanResume) throw new GlmException($"{output}: expected an empty folder, found checkpoints: go on with --resume, or remove them");
 
-            using (var view = new TrainingView(terminal, config, trainer, workers, parse.GetValue(quiet))) trainer.Run(view, cancellation);
+            TrainingView.Run(terminal, config, trainer, workers, parse.GetValue(quiet), cancellation);
             if (!trainer.Finished) cancellation.ThrowIfCancellationRequested();
-            terminal.Out.WriteLine($"{output}: {trainer.State.Step:N0} steps, {trainer.State.Tokens:N0} tokens in {Units.Duration(TimeSpan.FromSeconds(trainer.State.Seconds))}");
+            string model = Path.Combine(output, "model");
+            trainer.Export(model);
+            var state = trainer.State;
+            terminal.Out.WriteLine($"{model}: {state.Step:N0} steps, {state.Tokens:N0} tokens in {Units.Duration(TimeSpan.FromSeconds(state.Seconds))}");
         });
     }
 }

@@ -1,16 +1,18 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using Glm.Tensors;
 
-namespace Glm.Bench;
+namespace Glm.Tensors;
 
 /// <summary>The ceilings of the machine that runs, measured: what its multipliers and its memory can do at best.</summary>
-internal static unsafe class Machine
+public static unsafe class Machine
 {
     private const double Seconds = 0.3;
 
-    /// <summary>10^9 binary32 operations per second of fused multiply-adds in registers, all threads together.</summary>
+    /// <summary>10^9 binary32 operations per second of fused multiply-adds in registers, all threads together: the most a program could compute.</summary>
+    public static double FmaPeak(Workers workers) => FmaPeak(workers, Isa.Current);
+
+    /// <summary>The same with the instructions of one set.</summary>
     public static double FmaPeak(Workers workers, InstructionSet isa) => SumOverThreads(workers, () => isa switch
     {
         InstructionSet.Avx512 => Multiply<Vector512<float>, Lanes512>(),
@@ -19,7 +21,7 @@ internal static unsafe class Machine
     });
 
     /// <summary>10^9 bytes per second read from memory, all threads together.</summary>
-    public static double ReadBandwidth(Workers workers, float* data, long floats, InstructionSet isa)
+    internal static double ReadBandwidth(Workers workers, float* data, long floats, InstructionSet isa)
     {
         int threads = workers.Threads;
         int taken = 0;
