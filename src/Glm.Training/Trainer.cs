@@ -78,6 +78,11 @@ public sealed class Trainer : IDisposable
         }
     }
 
+    /// <summary>Saves the model as it stands, matrices in bfloat16, with its vocabulary.</summary>
+    /// <exception cref="GlmException">The directory cannot be written.</exception>
+    public void Export(string path) => ModelDirectory.Save(
+        path, _config.Shape, Weights.Select(weight => (weight.Key, weight.Value)), DType.BFloat16, _config.Resolve(_config.Tokenizer));
+
     /// <summary>One optimiser step.</summary>
     /// <exception cref="GlmException">The loss or the gradient norm is not a number; nothing was changed by the step.</exception>
     public StepLog Step()
