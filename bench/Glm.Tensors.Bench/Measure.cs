@@ -78,7 +78,7 @@ internal sealed unsafe class Measure(Workers workers, InstructionSet isa, double
     {
         double best = double.MaxValue;
         long start = Stopwatch.GetTimestamp();
-        for (int runs = 0; runs < 20 || Stopwatch.GetElapsedTime(start).TotalSeconds < seconds; runs++)
+        for (int runs = 0; runs < 5 || Stopwatch.GetElapsedTime(start).TotalSeconds < seconds; runs++)
         {
             long before = Stopwatch.GetTimestamp();
             run();
