@@ -9,13 +9,13 @@ namespace Glm.Training;
 /// <param name="Utf8Bytes">Its length in UTF-8.</param>
 /// <param name="Line">Line of the file, from 1.</param>
 /// <param name="Fault">What is wrong; null where nothing is.</param>
-internal readonly record struct DocumentText(string? Text, int Utf8Bytes, long Line, string? Fault);
+public readonly record struct DocumentText(string? Text, int Utf8Bytes, long Line, string? Fault);
 
 /// <summary>
 /// Reads the documents of one file in bounded memory; a text file beyond the limit becomes several documents. What cannot be used
 /// is handed out as a fault, never dropped silently.
 /// </summary>
-internal sealed class DocumentReader(string path, string textField, int maxDocumentBytes)
+public sealed class DocumentReader(string path, string textField, int maxDocumentBytes)
 {
     private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 

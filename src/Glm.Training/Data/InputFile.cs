@@ -1,7 +1,7 @@
 namespace Glm.Training;
 
 /// <summary>A text file of training data, plain or compressed; its name tells how it is read.</summary>
-internal static class InputFile
+public static class InputFile
 {
     private static readonly string[] Formats = [".txt", ".jsonl"];
     private static readonly string[] Compressions = ["", ".gz", ".xz", ".zst"];

@@ -1,0 +1,132 @@
+using Glm.Models;
+using Glm.Tensors;
+using Glm.Tokenizers;
+
+namespace Glm.Inference;
+
+/// <summary>
+/// Log-probabilities of the tokens of texts, every token given those before it inside its window (see <see cref="ScoringWindow.Of"/>).
+/// Many windows go through the model at once. Serves one caller at a time.
+/// </summary>
+public sealed class Scorer
+{
+    private const int BatchTokens = 2048;
+    private const int LogitElements = 8 << 20;
+
+    private readonly Glm130B _model;
+    private readonly Context _context;
+    private readonly SpecialTokens _special;
+    private readonly ScoringOptions _options;
+
+    /// <summary>A scorer over a model.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="workers">Threads to compute with.</param>
+    /// <param name="special">Ids of [gMASK] and sop.</param>
+    /// <param name="options">Windows.</param>
+    /// <param name="activationType">How activations are stored.</param>
+    public Scorer(Glm130B model, Workers workers, SpecialTokens special, ScoringOptions? options = null, DType activationType = DType.Float32)
+    {
+        _model = model;
+        _context = new Context(workers, activationType);
+        _special = special;
+        _options = options ?? new ScoringOptions();
+        if (_options.MaxSequenceLength > model.Config.MaxSequenceLength)
+            throw new GlmException($"max_sequence_length: expected at most the model's {model.Config.MaxSequenceLength}, found {_options.MaxSequenceLength}");
+    }
+
+    /// <summary>Bits per byte: nats / (ln 2 x UTF-8 bytes).</summary>
+    public static double BitsPerByte(double nats, long utf8Bytes) => nats / (Math.Log(2) * utf8Bytes);
+
+    /// <summary>Natural logarithms of the probabilities of the tokens of one text <c>[tokens]</c>.</summary>
+    /// <exception cref="GlmException">An id lies outside the vocabulary.</exception>
+    public float[] Score(int[] ids, CancellationToken cancellation = default) => Score([ids], null, cancellation)[0];
+
+    /// <summary>Natural logarithms of the probabilities of the tokens of several texts, which do not see each other <c>[texts][tokens]</c>.</summary>
+    /// <param name="texts">Token ids of each text.</param>
+    /// <param name="progress">Sees the number of tokens scored so far.</param>
+    /// <param name="cancellation">Ends it between two batches.</param>
+    /// <exception cref="GlmException">An id lies outside the vocabulary.</exception>
+    public float[][] Score(IReadOnlyList<int[]> texts, IProgress<long>? progress = null, CancellationToken cancellation = default)
+    {
+        int longest = _options.MaxSequenceLength ?? _model.Config.MaxSequenceLength;
+        int stride = _options.Stride ?? Math.Max(1, longest / 2);
+        float[][] scores = [.. texts.Select(text => new float[text.Length])];
+        int[] scored = new int[texts.Count];
+        long done = 0;
+        foreach (var batch in Batches(texts.SelectMany((text, index) =>
+            ScoringWindow.Of(text, longest, stride, _special.GMask, _special.Sop, _options.Unidirectional).Select(window => (index, window)))))
+        {
+            cancellation.ThrowIfCancellationRequested();
+            float[] values = Score([.. batch.Select(item => item.Window)]);
+            // Windows of a text come in order, and so do the tokens they score.
+            int row = 0;
+            foreach (var (text, window) in batch)
+            {
+                int count = window.Tokens.Length - window.ScoredFrom;
+                values.AsSpan(row, count).CopyTo(scores[text].AsSpan(scored[text]));
+                scored[text] += count;
+                row += count;
+            }
+            progress?.Report(done += row);
+        }
+        return scores;
+    }
+
+    /// <summary>Log-probabilities of the targets of some windows from where they count, one window after the other.</summary>
+    internal float[] Score(IReadOnlyList<ScoringWindow> windows)
+    {
+        var rows = new List<int>();
+        var targets = new List<int>();
+        var segments = new AttentionSegment[windows.Count];
+        int start = 0;
+        for (int i = 0; i < windows.Count; start += windows[i++].Tokens.Length)
+        {
+            var window = windows[i];
+            segments[i] = new AttentionSegment(start, window.Tokens.Length, window.Division);
+            rows.AddRange(Enumerable.Range(start + window.ScoredFrom, window.Tokens.Length - window.ScoredFrom));
+            targets.AddRange(window.Targets[window.ScoredFrom..]);
+        }
+        _context.Reset();
+        var ids = _context.Integers([.. windows.SelectMany(window => window.Tokens)]);
+        var positions = _context.Integers([.. windows.SelectMany(window => Enumerable.Range(0, window.Tokens.Length))]);
+        var hidden = _model.Forward(_context, ids, positions, _model.Within(_context, segments));
+        return LogProbabilities(hidden, [.. rows], [.. targets]);
+    }
+
+    // The logits of all rows at once would be the largest tensor by far.
+    private float[] LogProbabilities(Tensor hidden, int[] rows, int[] targets)
+    {
+        float[] values = new float[rows.Length];
+        int block = Math.Max(32, LogitElements / _model.Config.VocabSize);
+        var mark = _context.Arena.Mark;
+        for (int start = 0; start < rows.Length; start += block, _context.Arena.Release(mark))
+        {
+            int count = Math.Min(block, rows.Length - start);
+            var logits = _model.Logits(_context, _context.SelectRows(hidden, _context.Integers(rows.AsSpan(start, count))));
+            var weights = _context.Floats(new float[count], count);
+            var (_, losses) = _context.CrossEntropy(logits, _context.Integers(targets.AsSpan(start, count)), weights);
+            losses.CopyTo(values.AsSpan(start, count));
+        }
+        for (int i = 0; i < values.Length; i++) values[i] = -values[i];
+        return values;
+    }
+
+    private static IEnumerable<List<(int Text, ScoringWindow Window)>> Batches(IEnumerable<(int Text, ScoringWindow Window)> windows)
+    {
+        var batch = new List<(int, ScoringWindow Window)>();
+        int tokens = 0;
+        foreach (var item in windows)
+        {
+            int length = item.Window.Tokens.Length;
+            if (batch.Count > 0 && tokens + length > BatchTokens)
+            {
+                yield return batch;
+                batch = [];
+                tokens = 0;
+            }
+            batch.Add(item);
+            tokens += length;
+        }
+        if (batch.Count > 0) yield return batch;
+    }
+}
