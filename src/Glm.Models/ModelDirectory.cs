@@ -43,6 +43,23 @@ public static class ModelDirectory
         return new Glm130B(config, name => Parameter(path, files, name, shapes[name]));
     }
 
+    /// <summary>Number of tensors and bytes of each type that a model's parameters are stored in, from the headers of its files alone.</summary>
+    /// <exception cref="GlmException">A file is missing or damaged, or a tensor is missing.</exception>
+    public static IReadOnlyDictionary<DType, (int Tensors, long Bytes)> Inventory(string path)
+    {
+        var files = WeightFiles(path);
+        var found = new SortedDictionary<DType, (int Tensors, long Bytes)>();
+        foreach (var (name, shape) in Glm130B.Shapes(LoadConfig(path)))
+        {
+            var tensor = Stored(path, files, name);
+            long scaleBytes = files.TryGetValue(name + ScaleSuffix, out var file) ? file[name + ScaleSuffix].Bytes : 0;
+            bool packed = tensor.Type == DType.Int8 && tensor.Columns * 2 == shape[^1];
+            var (tensors, bytes) = found.GetValueOrDefault(packed ? DType.Int4 : tensor.Type);
+            found[packed ? DType.Int4 : tensor.Type] = (tensors + 1, bytes + tensor.Bytes + scaleBytes);
+        }
+        return found;
+    }
+
     /// <summary>Saves a model.</summary>
     /// <inheritdoc cref="Save(string, Glm130BConfig, IEnumerable{ValueTuple{string, Tensor}}, DType?, string?, CancellationToken)"/>
     public static void Save(string path, Glm130B model, DType? matrixType = null, string? tokenizer = null, CancellationToken cancel = default) =>
@@ -99,13 +116,16 @@ public static class ModelDirectory
 
     private static Tensor Parameter(string path, Dictionary<string, SafetensorsFile> files, string name, int[] shape)
     {
-        if (!files.TryGetValue(name, out var file)) throw new GlmException($"{path}: expected a tensor {name}, found none among {files.Count}");
-        var tensor = file[name];
+        var tensor = Stored(path, files, name);
+        var file = files[name];
         if (Glm130B.IsQuantizable(name) && files.TryGetValue(name + ScaleSuffix, out var scaleFile)) return Quantized(file, name, tensor, scaleFile[name + ScaleSuffix], shape);
         if (!tensor.Type.IsFloat() || !tensor.Shape.SequenceEqual(shape))
             throw new GlmException($"{file.Path}: {name}: expected floating-point numbers [{string.Join(", ", shape)}], found {tensor}");
         return shape.Length == 1 ? tensor.To(DType.Float32) : tensor;
     }
+
+    private static Tensor Stored(string path, Dictionary<string, SafetensorsFile> files, string name) =>
+        files.TryGetValue(name, out var file) ? file[name] : throw new GlmException($"{path}: expected a tensor {name}, found none among {files.Count}");
 
     private static Tensor Quantized(SafetensorsFile file, string name, Tensor packed, Tensor scales, int[] shape)
     {

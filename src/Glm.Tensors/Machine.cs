@@ -1,14 +1,31 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using Glm.Tensors;
 
-namespace Glm.Bench;
+namespace Glm.Tensors;
 
 /// <summary>The ceilings of the machine: what its multipliers and its memory can do at best.</summary>
-internal static unsafe class Machine
+public static unsafe class Machine
 {
+    /// <summary>
+    /// 10^9 operations per second of float32 fused multiply-adds in registers, all threads together, best of many short runs in half a second: the most that a
+    /// program could compute.
+    /// </summary>
+    public static double FmaPeak(Workers workers)
+    {
+        double best = 0;
+        for (long start = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(start).TotalSeconds < 0.5;)
+        {
+            double operations = 0;
+            long run = Stopwatch.GetTimestamp();
+            workers.For(workers.Threads, (_, _) => operations = Multiply(Isa.Current));
+            best = Math.Max(best, workers.Threads * operations / Stopwatch.GetElapsedTime(run).TotalSeconds / 1e9);
+        }
+        return best;
+    }
+
     /// <summary>Some tenths of a millisecond of fused multiply-adds in registers, on one thread; returns the operations done.</summary>
-    public static double Multiply(InstructionSet isa) => isa switch
+    internal static double Multiply(InstructionSet isa) => isa switch
     {
         InstructionSet.Avx512 => Multiply<Vector512<float>, Lanes512>(),
         InstructionSet.Avx2 => Multiply<Vector256<float>, Lanes256>(),
@@ -16,7 +33,7 @@ internal static unsafe class Machine
     };
 
     /// <summary>Reads memory on one thread; returns the bytes read.</summary>
-    public static double Read(float* data, nint floats, InstructionSet isa) => isa switch
+    internal static double Read(float* data, nint floats, InstructionSet isa) => isa switch
     {
         InstructionSet.Avx512 => Read<Vector512<float>, Lanes512>(data, floats),
         InstructionSet.Avx2 => Read<Vector256<float>, Lanes256>(data, floats),
