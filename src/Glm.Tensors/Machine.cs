@@ -4,60 +4,41 @@ using System.Runtime.Intrinsics;
 
 namespace Glm.Tensors;
 
-/// <summary>The ceilings of the machine that runs, measured: what its multipliers and its memory can do at best.</summary>
+/// <summary>The ceilings of the machine: what its multipliers and its memory can do at best.</summary>
 public static unsafe class Machine
 {
-    private const double Seconds = 0.3;
+    /// <summary>
+    /// 10^9 operations per second of float32 fused multiply-adds in registers, all threads together, best of many short runs in half a second: the most that a
+    /// program could compute.
+    /// </summary>
+    public static double FmaPeak(Workers workers)
+    {
+        double best = 0;
+        for (long start = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(start).TotalSeconds < 0.5;)
+        {
+            double operations = 0;
+            long run = Stopwatch.GetTimestamp();
+            workers.For(workers.Threads, (_, _) => operations = Multiply(Isa.Current));
+            best = Math.Max(best, workers.Threads * operations / Stopwatch.GetElapsedTime(run).TotalSeconds / 1e9);
+        }
+        return best;
+    }
 
-    /// <summary>10^9 binary32 operations per second of fused multiply-adds in registers, all threads together: the most a program could compute.</summary>
-    public static double FmaPeak(Workers workers) => FmaPeak(workers, Isa.Current);
-
-    /// <summary>The same with the instructions of one set.</summary>
-    public static double FmaPeak(Workers workers, InstructionSet isa) => SumOverThreads(workers, () => isa switch
+    /// <summary>Some tenths of a millisecond of fused multiply-adds in registers, on one thread; returns the operations done.</summary>
+    internal static double Multiply(InstructionSet isa) => isa switch
     {
         InstructionSet.Avx512 => Multiply<Vector512<float>, Lanes512>(),
         InstructionSet.Avx2 => Multiply<Vector256<float>, Lanes256>(),
         _ => Multiply<Vector128<float>, Lanes128>(),
-    });
+    };
 
-    /// <summary>10^9 bytes per second read from memory, all threads together.</summary>
-    internal static double ReadBandwidth(Workers workers, float* data, long floats, InstructionSet isa)
+    /// <summary>Reads memory on one thread; returns the bytes read.</summary>
+    internal static double Read(float* data, nint floats, InstructionSet isa) => isa switch
     {
-        int threads = workers.Threads;
-        int taken = 0;
-        return SumOverThreads(workers, () =>
-        {
-            nint part = (nint)(floats / threads) & ~255;
-            float* start = data + part * (Interlocked.Increment(ref taken) % threads);
-            return isa switch
-            {
-                InstructionSet.Avx512 => Read<Vector512<float>, Lanes512>(start, part),
-                InstructionSet.Avx2 => Read<Vector256<float>, Lanes256>(start, part),
-                _ => Read<Vector128<float>, Lanes128>(start, part),
-            };
-        });
-    }
-
-    /// <summary>Lets every thread do pieces of work for a while; the sum of the work done per nanosecond.</summary>
-    private static double SumOverThreads(Workers workers, Func<double> work)
-    {
-        var rates = new double[workers.Threads];
-        using var all = new Barrier(workers.Threads);
-        workers.For(workers.Threads, (item, _) =>
-        {
-            all.SignalAndWait();
-            long start = Stopwatch.GetTimestamp();
-            double done = 0, seconds;
-            do
-            {
-                done += work();
-                seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
-            }
-            while (seconds < Seconds);
-            rates[item] = done / seconds / 1e9;
-        });
-        return rates.Sum();
-    }
+        InstructionSet.Avx512 => Read<Vector512<float>, Lanes512>(data, floats),
+        InstructionSet.Avx2 => Read<Vector256<float>, Lanes256>(data, floats),
+        _ => Read<Vector128<float>, Lanes128>(data, floats),
+    };
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static double Multiply<V, L>() where V : struct where L : struct, ILanes<V>

@@ -27,7 +27,7 @@ public sealed class Trainer : IDisposable
         _config = config;
         _workers = workers;
         _data = new PretrainingData(config);
-        _weights = new TrainableWeights(Initialization.DeepNorm(config.Shape, config.Seed), config.Precision);
+        _weights = new TrainableWeights(Initialization.DeepNorm(config.Shape, config.Seed, config.InitGain), config.Precision);
         _optimizer = new AdamW(workers, _weights, config);
         _checkpoints = new Checkpoints(Path.Combine(config.Resolve(config.Output), "checkpoints"));
         _context = new Context(workers, config.Precision == Precision.BFloat16 ? DType.BFloat16 : DType.Float32);

@@ -126,6 +126,9 @@ public sealed record TrainingConfig
     /// <summary>Whether activations are recomputed in the backward pass.</summary>
     public bool Recompute { get; init; }
 
+    /// <summary>Factor on the DeepNorm gain beta of the initial weights.</summary>
+    public double InitGain { get; init; } = 1;
+
     /// <summary>Key of all random numbers of the run.</summary>
     public ulong Seed { get; init; } = 1234;
 
@@ -218,6 +221,7 @@ public sealed record TrainingConfig
         Require(WarmupSamples >= 0 && WarmupSamples < LearningRate.DecaySamples, "warmup_samples", "less than decay_samples", WarmupSamples);
         Require(HiddenDropout is >= 0 and < 1 && AttentionDropout is >= 0 and < 1, "dropout", "0 to below 1", $"{HiddenDropout}, {AttentionDropout}");
         Require(EmbeddingShrink is > 0 and <= 1, "embedding_shrink", "above 0 to 1", EmbeddingShrink);
+        Require(InitGain > 0, "init_gain", "above 0", InitGain);
         Require(ClipGrad > 0, "clip_grad", "above 0", ClipGrad);
         Require(SaveInterval > 0 && EvalInterval > 0, "save_interval, eval_interval", "at least 1", $"{SaveInterval}, {EvalInterval}");
 

@@ -63,7 +63,7 @@ internal static unsafe class RowDots
     private static float* LoadInputs(in Product product, Scratch scratch)
     {
         Matrix a = product.A;
-        if (a.Type == DType.Float32 && a.ColumnStride == 1 && a.RowStride == a.Columns) return (float*)a.Data;
+        if (a.Type == DType.Float32 && a.ColumnStride == 1 && (a.Rows == 1 || a.RowStride == a.Columns)) return (float*)a.Data;
         float* inputs = scratch.Left((nint)a.Rows * a.Columns);
         for (int row = 0; row < a.Rows; row++)
             Elements.Load(a, row, 0, a.Columns, inputs + (nint)row * a.Columns, product.Isa);
@@ -193,7 +193,8 @@ internal static unsafe class RowDots
     /// The data <paramref name="ahead"/> bytes further, if not 0, are asked for early.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void AddSegment<V, L, D>(byte* data0, byte* data1, byte* data2, byte* data3, float* scales, float* vector, nint k, nint end, float* sums, nint ahead)
+    private static void AddSegment<V, L, D>(
+        byte* data0, byte* data1, byte* data2, byte* data3, float* scales, float* vector, nint k, nint end, float* sums, nint ahead)
         where V : struct where L : struct, ILanes<V> where D : struct, IDecoder<V>
     {
         V scale0 = D.Prepare(scales[0]), scale1 = D.Prepare(scales[1]), scale2 = D.Prepare(scales[2]), scale3 = D.Prepare(scales[3]);
