@@ -76,18 +76,31 @@ internal static class GenerateCommand
         terminal.Error.WriteLine("A text with [MASK] is filled, any other is continued; \"stop\" ends.");
         while (true)
         {
-            terminal.Error.Write("> ");
-            string? line = terminal.ReadLine(cancellation);
+            string? line = Ask(terminal, cancellation);
             if (line is null or "stop") return;
             if (string.IsNullOrWhiteSpace(line)) continue;
             try
             {
                 generation.Print(line);
             }
-            catch (GlmException error)
+            catch (GlmException error) // of this text; the next may be better
             {
                 terminal.Error.WriteLine($"glm: {error.Message}");
             }
+        }
+    }
+
+    private static string? Ask(Terminal terminal, CancellationToken cancellation)
+    {
+        terminal.Error.Write("> ");
+        try
+        {
+            return terminal.ReadLine(cancellation);
+        }
+        catch (OperationCanceledException)
+        {
+            terminal.Error.WriteLine();
+            throw;
         }
     }
 }
