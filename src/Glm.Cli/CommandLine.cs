@@ -17,11 +17,14 @@ internal sealed class CommandLine
         _terminal = terminal;
         _root = new RootCommand("GLM-130B in C#: training, inference and evaluation of bilingual blank-filling language models.")
         {
-            InfoCommand.Create(terminal),
-            TokenizeCommand.Create(terminal),
-            DataCommand.Create(terminal),
+            DemoCommand.Create(terminal),
             GenerateCommand.Create(terminal),
             ScoreCommand.Create(terminal),
+            EvalCommand.Create(terminal),
+            InfoCommand.Create(terminal),
+            ConvertCommand.Create(terminal),
+            TokenizeCommand.Create(terminal),
+            DataCommand.Create(terminal),
             PretrainCommand.Create(terminal),
         };
         _root.Options.OfType<HelpOption>().Single().Action = new HelpWithExamples();

@@ -5,7 +5,7 @@ namespace Glm.Cli;
 /// <summary>Fills blanks and shows it: as it happens on a terminal, as plain text anywhere else.</summary>
 internal sealed class Generation(Terminal terminal, LoadedModel model, FillOptions options, bool quiet, CancellationToken cancellation)
 {
-    private readonly BlankFiller _filler = new(model.NewSession(), model.Tokenizer);
+    private readonly BlankFiller _filler = new(new Session(model.Model, model.Workers), model.Tokenizer);
 
     /// <summary>Fills the blanks of a text.</summary>
     public FilledText Fill(string prompt, Action<BlankPiece>? onPiece = null) => _filler.Fill(prompt, options, onPiece, cancellation);

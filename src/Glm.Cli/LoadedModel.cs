@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Glm.Inference;
 using Glm.Models;
 using Glm.Tensors;
 using Glm.Tokenizers;
@@ -42,8 +41,17 @@ internal sealed class LoadedModel : IDisposable
         return new LoadedModel(directory, model, tokenizer, new Workers(threads), clock.Elapsed);
     }
 
-    /// <summary>A session for one caller.</summary>
-    public Session NewSession() => new(Model, Workers);
+    /// <summary>The model with its matrices in another precision: float types by rounding every matrix, int8 and int4 as the original quantises.</summary>
+    /// <exception cref="GlmException">The model is quantised already, or its weights cannot be.</exception>
+    public Glm130B In(DType type, CancellationToken cancellation) =>
+        type.IsFloat() ? Rounded(type) : Quantization.Quantize(Model, type == DType.Int8 ? 8 : 4, Workers, progress: null, cancellation);
+
+    private Glm130B Rounded(DType type)
+    {
+        var tensors = Model.Parameters.ToDictionary(parameter => parameter.Name, parameter => parameter.Tensor);
+        if (tensors.Values.Any(tensor => tensor.Scales is not null)) throw new GlmException($"{Path}: expected floating-point matrices to round, found quantised ones");
+        return new Glm130B(Model.Config, name => tensors[name].Shape.Length == 1 ? tensors[name] : tensors[name].To(type));
+    }
 
     public void Dispose() => Workers.Dispose();
 }
