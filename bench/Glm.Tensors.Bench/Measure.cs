@@ -52,13 +52,24 @@ internal sealed unsafe class Measure(Workers workers, InstructionSet isa, double
         return bytes / time / 1e9;
     }
 
-    /// <summary>10^9 bytes per second read from memory at best.</summary>
+    /// <summary>10^9 operations per second of fused multiply-adds in registers, all threads together.</summary>
+    public double FmaPeak()
+    {
+        double operations = 0;
+        double time = Best(() => workers.For(workers.Threads, (_, _) => operations = Machine.Multiply(isa)));
+        return workers.Threads * operations / time / 1e9;
+    }
+
+    /// <summary>10^9 bytes per second read from memory, all threads together, in pieces of the size of a weight.</summary>
     public double ReadBandwidth()
     {
-        const long floats = 128 << 20;
-        double rate = Machine.ReadBandwidth(workers, (float*)Block(floats * sizeof(float)), floats, isa);
+        const nint floats = 128 << 20, piece = 4 << 20;
+        float* data = (float*)Block(floats * sizeof(float));
+        int taken = 0;
+        double time = Best(() => workers.For(workers.Threads, (_, _) =>
+            Machine.Read(data + (Interlocked.Increment(ref taken) & (int)(floats / piece - 1)) * piece, piece, isa)));
         Free();
-        return rate;
+        return workers.Threads * piece * sizeof(float) / time / 1e9;
     }
 
     public void Dispose() => Free();
@@ -67,7 +78,7 @@ internal sealed unsafe class Measure(Workers workers, InstructionSet isa, double
     {
         double best = double.MaxValue;
         long start = Stopwatch.GetTimestamp();
-        for (int runs = 0; runs < 20 || Stopwatch.GetElapsedTime(start).TotalSeconds < seconds; runs++)
+        for (int runs = 0; runs < 5 || Stopwatch.GetElapsedTime(start).TotalSeconds < seconds; runs++)
         {
             long before = Stopwatch.GetTimestamp();
             run();

@@ -13,7 +13,7 @@ InstructionSet isa = Isa.Current;
 
 using var workers = new Workers(threads);
 using var measure = new Measure(workers, isa, seconds);
-double peak = Machine.FmaPeak(workers, isa), read = measure.ReadBandwidth();
+double peak = measure.FmaPeak(), read = measure.ReadBandwidth();
 var arithmetic = new List<(string Name, int Threads, double Rate)>();
 var streaming = new List<(string Name, double Rate)>();
 
@@ -36,7 +36,7 @@ foreach (DType type in new[] { DType.Float32, DType.BFloat16, DType.Float16, DTy
         streaming.Add(($"{rows} x 4096 x 4096 {type}", measure.FewRows(type, rows, 4096, 4096)));
 
 // Crowded machines change while we measure; what was seen best is the ceiling.
-peak = Math.Max(peak, Machine.FmaPeak(workers, isa));
+peak = Math.Max(peak, measure.FmaPeak());
 read = Math.Max(read, measure.ReadBandwidth());
 if (json) PrintJson();
 else PrintTable();

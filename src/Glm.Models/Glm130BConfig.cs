@@ -25,6 +25,9 @@ public sealed record Glm130BConfig
     /// <summary>The <c>model_type</c> of this architecture.</summary>
     public const string Type = "glm-130b";
 
+    /// <summary>Bound of positions times head size, since cosines and sines of all positions are held in memory.</summary>
+    private const int LargestRotaryTable = 1 << 24;
+
     /// <summary>Which architecture the directory holds.</summary>
     public string ModelType { get; init; } = Type;
 
@@ -68,7 +71,8 @@ public sealed record Glm130BConfig
     {
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
         WriteIndented = true,
-        Converters = { new JsonStringEnumConverter() },
+        Converters = { new JsonStringEnumConverter(namingPolicy: null, allowIntegerValues: false) },
+        AllowDuplicateProperties = false,
     };
 
     /// <summary>Reads a <c>config.json</c>.</summary>
@@ -105,7 +109,7 @@ public sealed record Glm130BConfig
         Require(NumAttentionHeads > 0 && HiddenSize % NumAttentionHeads == 0, "num_attention_heads", $"a divisor of hidden_size {HiddenSize}", NumAttentionHeads);
         Require(HeadSize % 2 == 0, "num_attention_heads", "an even head size for the rotary embedding", $"a head size of {HeadSize}");
         Require(VocabSize is > 0 and <= 1 << 24, "vocab_size", "1 to 16777216", VocabSize);
-        Require(MaxSequenceLength is > 0 and <= 1 << 24, "max_sequence_length", "1 to 16777216", MaxSequenceLength);
+        Require(MaxSequenceLength > 0 && MaxSequenceLength <= LargestRotaryTable / HeadSize, "max_sequence_length", $"1 to {LargestRotaryTable / HeadSize} for this head size", MaxSequenceLength);
         Require(LayernormEpsilon is > 0 and < 1, "layernorm_epsilon", "between 0 and 1", LayernormEpsilon);
         return this;
 

@@ -7,6 +7,7 @@ public static class Presets
     public static IReadOnlyDictionary<string, Glm130BConfig> All { get; } = new Dictionary<string, Glm130BConfig>
     {
         ["glm-3m"] = Trained(layers: 6, hidden: 128, inner: 352, heads: 2, vocabulary: 16384),
+        ["glm-7m"] = Trained(layers: 4, hidden: 256, inner: 688, heads: 4, vocabulary: 16384),
         ["glm-11m"] = Trained(layers: 8, hidden: 256, inner: 688, heads: 4, vocabulary: 16384),
         ["glm-28m"] = Trained(layers: 12, hidden: 384, inner: 1024, heads: 6, vocabulary: 16384),
         ["glm-110m"] = Trained(layers: 12, hidden: 768, inner: 2048, heads: 12, vocabulary: 32768),

@@ -105,6 +105,24 @@ public sealed unsafe class Tensor
         return new Tensor(_storage, Data, Type, shape) { Scales = Scales };
     }
 
+    /// <summary>
+    /// These bytes as a weight <c>[out, in]</c> quantised by output row, without a copy: <see cref="DType.Int8"/> if each row has <paramref name="columns"/>
+    /// bytes, <see cref="DType.Int4"/> if it has half as many.
+    /// </summary>
+    /// <param name="rows">The output dimension.</param>
+    /// <param name="columns">The input dimension.</param>
+    /// <param name="scales">Float16 <c>[out]</c> or <c>[input segments, out]</c>.</param>
+    /// <exception cref="ArgumentException">The sizes do not fit.</exception>
+    public Tensor AsQuantized(int rows, int columns, Tensor scales)
+    {
+        var type = Shape.SequenceEqual([rows, columns]) ? DType.Int8 : DType.Int4;
+        bool fits = Type == DType.Int8 && (type == DType.Int8 || (columns % 2 == 0 && Shape.SequenceEqual([rows, columns / 2])));
+        int segments = scales._shape is [_] ? 1 : scales._shape is [> 0, _] ? scales._shape[0] : 0;
+        if (!fits || scales.Type != DType.Float16 || segments == 0 || scales.Columns != rows || columns % segments != 0)
+            throw new ArgumentException($"{this} with scales {scales} is not a quantised weight {Describe([rows, columns])}");
+        return new Tensor(_storage, Data, type, [rows, columns]) { Scales = scales.Reshape(segments, rows) };
+    }
+
     /// <summary>Rows <paramref name="start"/> to <paramref name="start"/> + <paramref name="rows"/> of the outermost dimension, without a copy.</summary>
     public Tensor Slice(int start, int rows)
     {

@@ -18,12 +18,21 @@ public abstract class Tokenizer
     /// <exception cref="GlmException">There is no such file, or it is of neither kind.</exception>
     public static Tokenizer Load(string path, IceOptions? ice = null)
     {
-        string file = Directory.Exists(path) ? FindIn(path) : path;
+        string file = FileOf(path);
         SentencePieceModel model = SentencePieceModel.Load(file);
         if (IceTokenizer.Recognises(model)) return new IceTokenizer(model, ice, file);
         if (GlmTokenizer.Recognises(model)) return new GlmTokenizer(model, file);
         throw new GlmException($"{file}: expected the vocabulary of GLM-130B (icetk) or one trained by Glm.NET, found another SentencePiece model with {model.Pieces.Count} pieces");
     }
+
+    /// <summary>The vocabulary's file in a directory, or null.</summary>
+    public static string? FindIn(string directory) =>
+        new[] { "tokenizer.model", "ice_text.model" }.Select(name => Path.Combine(directory, name)).FirstOrDefault(File.Exists);
+
+    /// <summary>The vocabulary's file: <paramref name="path"/> itself, or the one in that directory.</summary>
+    /// <exception cref="GlmException">The directory holds none.</exception>
+    public static string FileOf(string path) => !Directory.Exists(path) ? path
+        : FindIn(path) ?? throw new GlmException($"{path}: expected tokenizer.model or ice_text.model, found neither");
 
     /// <summary>Ids of <paramref name="text"/>; names of special tokens in it are ordinary text.</summary>
     public int[] Encode(string text)
@@ -73,11 +82,4 @@ public abstract class Tokenizer
     public abstract string PieceText(int id);
 
     internal abstract void Decode(int id, DecodedText output);
-
-    private static string FindIn(string folder)
-    {
-        foreach (string name in new[] { "tokenizer.model", "ice_text.model" })
-            if (Path.Combine(folder, name) is var file && File.Exists(file)) return file;
-        throw new GlmException($"{folder}: expected tokenizer.model or ice_text.model, found neither");
-    }
 }

@@ -19,6 +19,7 @@ public sealed record TrainingState(long Step, long Samples, long Tokens, double 
 public sealed class Checkpoints
 {
     private const int Kept = 2;
+    private const string TensorsFile = "tensors.safetensors", StateFile = "state.json";
     private readonly string _folder;
 
     /// <summary>The checkpoints in a folder, which need not exist yet.</summary>
@@ -33,24 +34,14 @@ public sealed class Checkpoints
     /// <exception cref="GlmException">It cannot be written; older checkpoints are untouched.</exception>
     public void Save(TrainingState state, TrainableWeights weights, AdamW optimizer)
     {
-        string final = PathOf(state.Step), temporary = final + ".tmp";
-        try
+        var tensors = Named("weight", weights.Masters).Concat(Named("mean", optimizer.Means)).Concat(Named("variance", optimizer.Variances));
+        AtomicDirectory.Write(PathOf(state.Step), folder =>
         {
-            if (Directory.Exists(temporary)) Directory.Delete(temporary, recursive: true);
-            Directory.CreateDirectory(temporary);
-            var tensors = Named("weight", weights.Masters).Concat(Named("mean", optimizer.Means)).Concat(Named("variance", optimizer.Variances));
-            string file = Path.Combine(temporary, "tensors.safetensors");
+            string file = Path.Combine(folder, TensorsFile);
             SafetensorsWriter.Write(file, [.. tensors]);
             var saved = new SavedState(state, Hash(file));
-            AtomicFile.Write(Path.Combine(temporary, "state.json"), stream => JsonSerializer.Serialize(stream, saved, Json));
-            if (Directory.Exists(final)) Directory.Delete(final, recursive: true);
-            Directory.Move(temporary, final);
-        }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException or GlmException)
-        {
-            TryDelete(temporary);
-            throw error as GlmException ?? new GlmException($"{final}: cannot be written: {error.Message}", error);
-        }
+            AtomicFile.Write(Path.Combine(folder, StateFile), stream => JsonSerializer.Serialize(stream, saved, Json));
+        });
         foreach (long step in Steps().SkipLast(Kept)) TryDelete(PathOf(step));
     }
 
@@ -64,7 +55,7 @@ public sealed class Checkpoints
         foreach (long step in Steps().AsEnumerable().Reverse())
         {
             if (Verified(PathOf(step), warn) is not { } state) continue;
-            string path = Path.Combine(PathOf(step), "tensors.safetensors");
+            string path = Path.Combine(PathOf(step), TensorsFile);
             var file = SafetensorsFile.Open(path);
             Restore(file, path, "weight", weights.Masters);
             Restore(file, path, "mean", optimizer.Means);
@@ -92,9 +83,9 @@ public sealed class Checkpoints
     {
         try
         {
-            var saved = JsonSerializer.Deserialize<SavedState>(File.ReadAllBytes(Path.Combine(folder, "state.json")), Json);
-            if (saved?.State is null) throw new GlmException("state.json holds no state");
-            if (Hash(Path.Combine(folder, "tensors.safetensors")) != saved.Sha256) throw new GlmException("tensors.safetensors has not the hash that state.json gives");
+            var saved = JsonSerializer.Deserialize<SavedState>(File.ReadAllBytes(Path.Combine(folder, StateFile)), Json);
+            if (saved?.State is null) throw new GlmException($"{StateFile} holds no state");
+            if (Hash(Path.Combine(folder, TensorsFile)) != saved.Sha256) throw new GlmException($"{TensorsFile} has not the hash that {StateFile} gives");
             return saved.State;
         }
         catch (Exception error) when (error is GlmException or IOException or UnauthorizedAccessException or JsonException)

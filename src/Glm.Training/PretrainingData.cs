@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using Glm.Tokenizers;
 
 namespace Glm.Training;
@@ -19,7 +18,7 @@ public sealed class PretrainingData : IDisposable
         var tokenizer = Tokenizer.Load(tokenizerPath);
         if (tokenizer.VocabularySize > config.Shape.VocabSize)
             throw new GlmException($"{tokenizerPath}: expected at most the model's {config.Shape.VocabSize} pieces, found {tokenizer.VocabularySize}");
-        string hash = System.Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(tokenizerPath)));
+        string hash = ShardManifest.HashOfTokenizer(tokenizerPath);
         var special = tokenizer.Special;
         _objective = new GlmObjective(new GlmObjectiveOptions
         {

@@ -27,7 +27,7 @@ public sealed class Trainer : IDisposable
         _config = config;
         _workers = workers;
         _data = new PretrainingData(config);
-        _weights = new TrainableWeights(Initialization.DeepNorm(config.Shape, config.Seed), config.Precision);
+        _weights = new TrainableWeights(Initialization.DeepNorm(config.Shape, config.Seed, config.InitGain), config.Precision);
         _optimizer = new AdamW(workers, _weights, config);
         _checkpoints = new Checkpoints(Path.Combine(config.Resolve(config.Output), "checkpoints"));
         _context = new Context(workers, config.Precision == Precision.BFloat16 ? DType.BFloat16 : DType.Float32);
@@ -77,6 +77,11 @@ public sealed class Trainer : IDisposable
             saved = _state.Step;
         }
     }
+
+    /// <summary>Saves the model as it stands, matrices in bfloat16, with its vocabulary.</summary>
+    /// <exception cref="GlmException">The directory cannot be written.</exception>
+    public void Export(string path) => ModelDirectory.Save(
+        path, _config.Shape, Weights.Select(weight => (weight.Key, weight.Value)), DType.BFloat16, _config.Resolve(_config.Tokenizer));
 
     /// <summary>One optimiser step.</summary>
     /// <exception cref="GlmException">The loss or the gradient norm is not a number; nothing was changed by the step.</exception>

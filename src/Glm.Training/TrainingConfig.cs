@@ -24,7 +24,7 @@ public sealed record DataSource(string Path, double Weight = 1);
 /// <summary>Everything that decides a training run (spec 4.1); names in the file are in snake case, unknown ones are an error.</summary>
 public sealed record TrainingConfig
 {
-    /// <summary>Name of a preset whose shape is trained.</summary>
+    /// <summary>The shape that is trained: the name of a preset, or a <c>config.json</c> relative to the configuration file.</summary>
     public required string Model { get; init; }
 
     /// <summary>The vocabulary, relative to the configuration file.</summary>
@@ -126,6 +126,9 @@ public sealed record TrainingConfig
     /// <summary>Whether activations are recomputed in the backward pass.</summary>
     public bool Recompute { get; init; }
 
+    /// <summary>Factor on the DeepNorm gain beta of the initial weights.</summary>
+    public double InitGain { get; init; } = 1;
+
     /// <summary>Key of all random numbers of the run.</summary>
     public ulong Seed { get; init; } = 1234;
 
@@ -154,10 +157,9 @@ public sealed record TrainingConfig
     [JsonIgnore]
     public EmbeddingShrinkSchedule Shrink => new(EmbeddingShrink, EmbeddingShrinkSteps, EmbeddingShrinkRamp);
 
-    /// <summary>The shape that is trained.</summary>
+    /// <summary>The shape that is trained, with as many positions as a row has tokens.</summary>
     [JsonIgnore]
-    public Glm130BConfig Shape => (Presets.Find(Model) ?? throw new GlmException(
-        $"model: expected one of {string.Join(", ", Presets.All.Keys)}, found {Model}")) with { MaxSequenceLength = SeqLength };
+    public Glm130BConfig Shape => (Presets.Find(Model) ?? ShapeFile()) with { MaxSequenceLength = SeqLength };
 
     private static JsonSerializerOptions Json { get; } = new()
     {
@@ -196,6 +198,13 @@ public sealed record TrainingConfig
     /// <summary>The configuration as JSON, which identifies a run.</summary>
     public string ToJson() => JsonSerializer.Serialize(this, Json);
 
+    private Glm130BConfig ShapeFile()
+    {
+        if (!File.Exists(Resolve(Model)))
+            throw new GlmException($"model: expected one of {string.Join(", ", Presets.All.Keys)} or a config.json, found {Model}");
+        return Glm130BConfig.Load(Resolve(Model));
+    }
+
     private void Validate(string source)
     {
         _ = Shape.Validated(source);
@@ -212,6 +221,7 @@ public sealed record TrainingConfig
         Require(WarmupSamples >= 0 && WarmupSamples < LearningRate.DecaySamples, "warmup_samples", "less than decay_samples", WarmupSamples);
         Require(HiddenDropout is >= 0 and < 1 && AttentionDropout is >= 0 and < 1, "dropout", "0 to below 1", $"{HiddenDropout}, {AttentionDropout}");
         Require(EmbeddingShrink is > 0 and <= 1, "embedding_shrink", "above 0 to 1", EmbeddingShrink);
+        Require(InitGain > 0, "init_gain", "above 0", InitGain);
         Require(ClipGrad > 0, "clip_grad", "above 0", ClipGrad);
         Require(SaveInterval > 0 && EvalInterval > 0, "save_interval, eval_interval", "at least 1", $"{SaveInterval}, {EvalInterval}");
 

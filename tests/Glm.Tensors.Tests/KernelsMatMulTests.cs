@@ -52,6 +52,22 @@ public sealed unsafe class KernelsMatMulTests : IDisposable
         Assert.Equal([12f, 24, 16, 28], new Span<float>(result, 4).ToArray());
     }
 
+    [Theory]
+    [InlineData(0, 5)]
+    [InlineData(5, 0)]
+    [InlineData(20, 0)]
+    [InlineData(0, 0)]
+    public void ProductsWithoutElementsDoNothing(int m, int n)
+    {
+        using var memory = new KernelMemory();
+        float* data = memory.RandomFloats(200, new Random(6));
+        Matrix a = Matrix.Dense(data, m, 10), b = Matrix.Dense(data, n, 10).Transposed, c = Matrix.Dense(null, m, n);
+        using var scratch = new Scratch();
+        MatMul.Multiply(workers, a, b, c, 1, 0, null, Isa.Current);
+        MatMul.MultiplySingle(scratch, a, b, c, 1, 0, null, Isa.Current);
+        memory.CheckGuards();
+    }
+
     [Fact]
     public void RowsDoNotDependOnHowManyAreMultipliedTogether()
     {

@@ -5,6 +5,9 @@ namespace Glm.Tensors;
 /// <summary>Reads one type of element as binary32. <c>row</c> points to element 0 of contiguous elements.</summary>
 internal unsafe interface IDecoder<V> where V : struct
 {
+    /// <summary>Bits of one element.</summary>
+    static abstract int Bits { get; }
+
     /// <summary>What <see cref="Load"/> needs to know of the scale of these elements.</summary>
     static abstract V Prepare(float scale);
 
@@ -16,6 +19,8 @@ internal unsafe interface IDecoder<V> where V : struct
 
 internal readonly unsafe struct Float32Decoder<V, L> : IDecoder<V> where V : struct where L : struct, ILanes<V>
 {
+    public static int Bits => 32;
+
     public static V Prepare(float scale) => default;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -31,6 +36,8 @@ internal readonly unsafe struct Float32Decoder<V, L> : IDecoder<V> where V : str
 
 internal readonly unsafe struct BFloat16Decoder<V, L> : IDecoder<V> where V : struct where L : struct, ILanes<V>
 {
+    public static int Bits => 16;
+
     public static V Prepare(float scale) => default;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -46,6 +53,8 @@ internal readonly unsafe struct BFloat16Decoder<V, L> : IDecoder<V> where V : st
 
 internal readonly unsafe struct HalfDecoder<V, L> : IDecoder<V> where V : struct where L : struct, ILanes<V>
 {
+    public static int Bits => 16;
+
     public static V Prepare(float scale) => default;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -61,6 +70,8 @@ internal readonly unsafe struct HalfDecoder<V, L> : IDecoder<V> where V : struct
 
 internal readonly unsafe struct Int8Decoder<V, L> : IDecoder<V> where V : struct where L : struct, ILanes<V>
 {
+    public static int Bits => 8;
+
     public static V Prepare(float scale) => L.Create(scale);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -76,6 +87,8 @@ internal readonly unsafe struct Int8Decoder<V, L> : IDecoder<V> where V : struct
 
 internal readonly unsafe struct Int4Decoder<V, L> : IDecoder<V> where V : struct where L : struct, ILanes<V>
 {
+    public static int Bits => 4;
+
     public static V Prepare(float scale) => L.PrepareInt4(scale);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

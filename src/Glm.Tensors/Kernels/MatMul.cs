@@ -26,6 +26,7 @@ internal static unsafe class MatMul
     public static void Multiply(Workers workers, in Matrix a, in Matrix b, in Matrix c, float alpha, float beta, float* bias, InstructionSet isa)
     {
         var product = new Product(a, b, c, alpha, beta, bias, isa);
+        if (c.Rows == 0 || c.Columns == 0) return;
         if (RowDots.Fits(product))
         {
             RowDots.Multiply(workers, product);
@@ -48,6 +49,7 @@ internal static unsafe class MatMul
     public static void MultiplySingle(Scratch scratch, in Matrix a, in Matrix b, in Matrix c, float alpha, float beta, float* bias, InstructionSet isa)
     {
         var product = new Product(a, b, c, alpha, beta, bias, isa);
+        if (c.Rows == 0 || c.Columns == 0) return;
         if (RowDots.Fits(product))
         {
             RowDots.MultiplySingle(product, scratch);

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
 
 namespace Glm.Tensors;
 
@@ -20,6 +21,15 @@ internal static unsafe class RowDots
     private const int ItemBytes = 1 << 16;
 
     private const int MaxItemRows = 64;
+
+    /// <summary>Floats of several inputs that stay in the first-level cache while rows of the weight run over them.</summary>
+    private const int InputFloats = 4096;
+
+    /// <summary>How many rows early the memory is asked for a part of a row, which is too short for the processor to guess.</summary>
+    private const int RowsAhead = 4;
+
+    /// <summary>Room for two vectors of sums of each output of an item.</summary>
+    private const int SumsSize = MaxRows * MaxItemRows * 2 * 16;
 
     /// <summary>Whether this is the place for a product.</summary>
     public static bool Fits(in Product product) =>
@@ -53,7 +63,7 @@ internal static unsafe class RowDots
     private static float* LoadInputs(in Product product, Scratch scratch)
     {
         Matrix a = product.A;
-        if (a.Type == DType.Float32 && a.ColumnStride == 1 && a.RowStride == a.Columns) return (float*)a.Data;
+        if (a.Type == DType.Float32 && a.ColumnStride == 1 && (a.Rows == 1 || a.RowStride == a.Columns)) return (float*)a.Data;
         float* inputs = scratch.Left((nint)a.Rows * a.Columns);
         for (int row = 0; row < a.Rows; row++)
             Elements.Load(a, row, 0, a.Columns, inputs + (nint)row * a.Columns, product.Isa);
@@ -63,8 +73,8 @@ internal static unsafe class RowDots
     /// <summary>Multiplies all inputs by rows [first, + count) of the weight, at most <see cref="MaxItemRows"/>.</summary>
     private static void MultiplyRows(in Product product, float* inputs, int first, int count, Scratch scratch)
     {
-        float* outputs = scratch.Sums(MaxRows * MaxItemRows);
-        var kernel = new DotKernel(product, inputs, first, count, scratch.Right(product.Right.Columns), outputs, scratch.Tile);
+        float* outputs = scratch.Sums(MaxRows * MaxItemRows + SumsSize);
+        var kernel = new DotKernel(product, inputs, first, count, scratch.Right(InputFloats), outputs, outputs + MaxRows * MaxItemRows);
         Dispatch.Run(ref kernel, product.Right.Type, product.Isa);
         for (int row = 0; row < product.C.Rows; row++)
             product.StoreRow(outputs + row * MaxItemRows, row, first, count);
@@ -87,27 +97,54 @@ internal static unsafe class RowDots
     {
         public void Run<V, L, D>() where V : struct where L : struct, ILanes<V> where D : struct, IDecoder<V>
         {
-            Matrix weight = product.Right;
-            int inputRows = product.A.Rows;
-            if (inputRows == 1 && CanDecodeOnTheFly(weight, 2 * L.Count))
-                for (int row = 0; row < count; row += 4)
-                {
-                    Matrix rows = weight.RowsFrom(first + row);
-                    DotFour<V, L, D>(rows, Math.Min(4, count - row), inputs, outputs + row, 1, sums);
-                }
+            if (product.A.Rows > 1 || !CanDecodeOnTheFly(product.Right, 2 * L.Count))
+                DotInputs<V, L>();
             else
+                for (int row = 0; row < count; row += 4)
+                    DotFour<V, L, D>(product.Right.RowsFrom(first + row), Math.Min(4, count - row), inputs, outputs + row, sums);
+        }
+
+        /// <summary>Several inputs share the work of decoding a part of a row.</summary>
+        private void DotInputs<V, L>() where V : struct where L : struct, ILanes<V>
+        {
+            int rowsOfA = product.A.Rows, step = 2 * L.Count, groups = (rowsOfA + 3) / 4, length = product.A.Columns, whole = length - length % step;
+            int part = InputFloats / rowsOfA / step * step;
+            new Span<float>(sums, count * groups * 4 * step).Clear();
+            for (int k = 0; k < whole; k += part)
                 for (int row = 0; row < count; row++)
                 {
-                    // Several inputs share the work of decoding a row.
-                    float* decoded = (float*)weight.At(first + row, 0);
-                    if (weight.Type != DType.Float32)
-                        Elements.Load(weight, first + row, 0, weight.Columns, decoded = expanded, product.Isa);
-                    for (int input = 0; input < inputRows; input += 4)
+                    float* weight = Decode(row, k, Math.Min(part, whole - k));
+                    byte* next = product.Right.At(first + row + RowsAhead, k);
+                    for (int line = 0; line < part * product.Right.ElementBits / 8; line += 64) Prefetch(next + line);
+                    for (int group = 0; group < groups; group++)
                     {
-                        Matrix rows = Matrix.Dense(inputs + (nint)input * weight.Columns, Math.Min(4, inputRows - input), weight.Columns);
-                        DotFour<V, L, Float32Decoder<V, L>>(rows, rows.Rows, decoded, outputs + input * MaxItemRows + row, MaxItemRows, sums);
+                        byte* input = (byte*)(inputs + (nint)group * 4 * length + k);
+                        int last = Math.Min(3, rowsOfA - 1 - group * 4); // missing inputs repeat the last one; inputs have no scales
+                        nint bytes = (nint)length * sizeof(float);
+                        AddSegment<V, L, Float32Decoder<V, L>>(input, input + Math.Min(1, last) * bytes, input + Math.Min(2, last) * bytes,
+                            input + last * bytes, weight, weight, 0, Math.Min(part, whole - k), sums + (row * groups + group) * 4 * step, 0);
                     }
                 }
+            for (int row = 0; row < count; row++)
+            {
+                float* weight = Decode(row, whole, length - whole);
+                for (int input = 0; input < rowsOfA; input++)
+                {
+                    float* x = inputs + (nint)input * length + whole;
+                    float rest = 0;
+                    for (int k = 0; k < length - whole; k++) rest = MathF.FusedMultiplyAdd(weight[k], x[k], rest);
+                    outputs[input * MaxItemRows + row] = Total<V, L>(sums + (row * groups * 4 + input) * step) + rest;
+                }
+            }
+        }
+
+        /// <summary>A part of a row of the weight as binary32, in place if it is stored so.</summary>
+        private float* Decode(int row, int k, int length)
+        {
+            Matrix weight = product.Right;
+            if (weight.Type == DType.Float32) return (float*)weight.At(first + row, k);
+            Elements.Load(weight, first + row, k, length, expanded, product.Isa);
+            return expanded;
         }
 
         private bool CanDecodeOnTheFly(in Matrix weight, int step)
@@ -121,8 +158,8 @@ internal static unsafe class RowDots
         }
     }
 
-    /// <summary>results[i * step] = row i of <paramref name="rows"/> times <paramref name="vector"/>, for up to four rows.</summary>
-    private static void DotFour<V, L, D>(in Matrix rows, int count, float* vector, float* results, nint step, float* sums)
+    /// <summary>results[i] = row i of <paramref name="rows"/> times <paramref name="vector"/>, for up to four rows.</summary>
+    private static void DotFour<V, L, D>(in Matrix rows, int count, float* vector, float* results, float* sums)
         where V : struct where L : struct, ILanes<V> where D : struct, IDecoder<V>
     {
         // Missing rows repeat the last one.
@@ -136,7 +173,7 @@ internal static unsafe class RowDots
         {
             for (int row = 0; row < 4; row++) scales[row] = rows.Scale(segment, Math.Min(row, count - 1));
             nint end = segment == segments - 1 ? whole : (segment + 1) * (rows.Columns / segments);
-            AddSegment<V, L, D>(data0, data1, data2, data3, scales, vector, k, end, sums);
+            AddSegment<V, L, D>(data0, data1, data2, data3, scales, vector, k, end, sums, 4 * (nint)(data1 - data0));
             k = end;
         }
         for (int row = 0; row < count; row++, sums += 2 * L.Count)
@@ -144,15 +181,20 @@ internal static unsafe class RowDots
             float rest = 0, scale = rows.Scale(segments - 1, row);
             byte* data = rows.At(row, 0);
             for (k = whole; k < rows.Columns; k++) rest = MathF.FusedMultiplyAdd(D.LoadOne(data, k, scale), vector[k], rest);
-            results[row * step] = L.Sum(L.Add(L.Load(sums), L.Load(sums + L.Count))) + rest;
+            results[row] = Total<V, L>(sums) + rest;
         }
     }
 
+    private static float Total<V, L>(float* sums) where V : struct where L : struct, ILanes<V> =>
+        L.Sum(L.Add(L.Load(sums), L.Load(sums + L.Count)));
+
     /// <summary>
     /// Adds the products of [k, end) to the two vectors of sums of each row. It calls nothing, so that the sums stay in registers.
+    /// The data <paramref name="ahead"/> bytes further, if not 0, are asked for early.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void AddSegment<V, L, D>(byte* data0, byte* data1, byte* data2, byte* data3, float* scales, float* vector, nint k, nint end, float* sums)
+    private static void AddSegment<V, L, D>(
+        byte* data0, byte* data1, byte* data2, byte* data3, float* scales, float* vector, nint k, nint end, float* sums, nint ahead)
         where V : struct where L : struct, ILanes<V> where D : struct, IDecoder<V>
     {
         V scale0 = D.Prepare(scales[0]), scale1 = D.Prepare(scales[1]), scale2 = D.Prepare(scales[2]), scale3 = D.Prepare(scales[3]);
@@ -161,6 +203,14 @@ internal static unsafe class RowDots
         V first3 = L.Load(sums + 6 * L.Count), second3 = L.Load(sums + 7 * L.Count);
         for (; k < end; k += 2 * L.Count)
         {
+            if (ahead != 0)
+            {
+                nint next = k * D.Bits / 8 + ahead;
+                Prefetch(data0 + next);
+                Prefetch(data1 + next);
+                Prefetch(data2 + next);
+                Prefetch(data3 + next);
+            }
             V x = L.Load(vector + k), y = L.Load(vector + k + L.Count);
             D.Load(data0, k, scale0, out V first, out V second);
             first0 = L.Fma(first, x, first0); second0 = L.Fma(second, y, second0);
@@ -174,5 +224,12 @@ internal static unsafe class RowDots
         L.Store(first0, sums); L.Store(second0, sums + L.Count); L.Store(first1, sums + 2 * L.Count); L.Store(second1, sums + 3 * L.Count);
         L.Store(first2, sums + 4 * L.Count); L.Store(second2, sums + 5 * L.Count);
         L.Store(first3, sums + 6 * L.Count); L.Store(second3, sums + 7 * L.Count);
+    }
+
+    /// <summary>Asks for a line of memory early: four rows at once confuse the processor's own guesses.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Prefetch(byte* address)
+    {
+        if (Sse.IsSupported) Sse.Prefetch1(address);
     }
 }

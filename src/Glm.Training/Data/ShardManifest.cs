@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 
@@ -45,6 +46,20 @@ public sealed record ShardManifest(string Format, int Version, string Dtype, int
     public const string FileName = "manifest.json";
 
     private const long LargestFile = 64 << 20;
+
+    /// <summary>Hash of a tokenizer's file, lower-case hexadecimal: what ties shards to the vocabulary of their ids.</summary>
+    /// <exception cref="GlmException">The file cannot be read.</exception>
+    public static string HashOfTokenizer(string path)
+    {
+        try
+        {
+            return Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(path)));
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new GlmException($"{path}: cannot be read: {error.Message}", error);
+        }
+    }
 
     /// <summary>Writes the manifest of a folder.</summary>
     /// <exception cref="GlmException">It cannot be written.</exception>

@@ -1,3 +1,4 @@
+using Glm.Tensors;
 using FsCheck;
 using FsCheck.Fluent;
 

@@ -1,3 +1,4 @@
+using Glm.Tensors;
 using System.Text.Json;
 using Glm.Tests;
 

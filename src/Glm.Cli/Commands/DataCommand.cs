@@ -1,0 +1,67 @@
+using System.CommandLine;
+using Glm.Tokenizers;
+using Glm.Training;
+
+namespace Glm.Cli.Commands;
+
+/// <summary><c>glm data</c>: text to training shards.</summary>
+internal static class DataCommand
+{
+    public static Command Create(Terminal terminal) => new Command("data", "Training data") { Prepare(terminal) };
+
+    private static ExampleCommand Prepare(Terminal terminal)
+    {
+        var inputs = new Argument<string[]>("INPUT") { Description = "Text files (.txt: one document; .jsonl: one a line; plain, .gz, .xz, .zst) or folders of them", Arity = ArgumentArity.OneOrMore };
+        var output = new Option<string>("--output") { HelpName = "FOLDER", Description = "Where the shards and their manifest go", Required = true };
+        var tokenizer = Options.Tokenizer();
+        var field = Options.TextField();
+        var threads = Options.Threads();
+        var json = Options.Json();
+        var quiet = Options.Quiet();
+        return new ExampleCommand("prepare", "Turn texts into shards of token ids, from which training reads",
+            "glm data prepare corpus/*.jsonl.zst --tokenizer tokenizer.model --output data/train")
+        {
+            inputs, output, tokenizer, field, threads, json, quiet,
+        }.Does((parse, cancellation) =>
+        {
+            string file = Tokenizer.FileOf(ModelLocation.OrShipped(parse.GetValue(tokenizer)));
+            var vocabulary = Tokenizer.Load(file);
+            var preparer = new DataPreparer(new DataPrepareOptions
+            {
+                Encode = vocabulary.Encode,
+                VocabularySize = vocabulary.VocabularySize,
+                EodId = vocabulary.Special.Eod,
+                TokenizerHash = ShardManifest.HashOfTokenizer(file),
+                TextField = parse.GetRequiredValue(field),
+                Threads = parse.GetValue(threads),
+            });
+            using var line = new ProgressLine(terminal, parse.GetValue(quiet));
+            var progress = new DirectProgress<DataPrepareProgress>(state => line.Show(
+                $"{Path.GetFileName(state.File)}: {state.Documents:N0} documents, {state.Tokens:N0} tokens, {Units.Bytes(state.Utf8Bytes)} of text"));
+            string folder = parse.GetRequiredValue(output);
+            var manifest = preparer.Prepare(parse.GetRequiredValue(inputs), folder, progress, cancellation);
+            line.Dispose();
+            Report(terminal, manifest, folder, parse.GetValue(json));
+        });
+    }
+
+    private static void Report(Terminal terminal, ShardManifest manifest, string folder, bool json)
+    {
+        // Lines that gave no document are never passed over in silence.
+        foreach (var source in manifest.Sources.Where(source => source.Malformed > 0))
+            terminal.Error.WriteLine($"glm: {source.File}: {source.Malformed:N0} lines gave no document; the first is line {source.FirstMalformedLine}: {source.FirstMalformedReason}");
+        if (json)
+            terminal.WriteJson(new
+            {
+                folder,
+                manifest.Documents,
+                manifest.Tokens,
+                manifest.Utf8Bytes,
+                Malformed = manifest.Sources.Sum(source => source.Malformed),
+                Shards = manifest.Shards.Count,
+            });
+        else
+            terminal.Out.WriteLine(
+                $"{folder}: {manifest.Documents:N0} documents, {manifest.Tokens:N0} tokens in {manifest.Shards.Count} shards, {(double)manifest.Utf8Bytes / manifest.Tokens:F2} bytes of text per token");
+    }
+}

@@ -1,0 +1,134 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
+using Glm.Inference;
+using Glm.Models;
+using Glm.Tensors;
+using Spectre.Console;
+
+namespace Glm.Cli.Commands;
+
+/// <summary><c>glm demo</c>: what the shipped model can do, in under a minute.</summary>
+internal sealed class DemoCommand
+{
+    private static readonly DType[] Precisions = [DType.BFloat16, DType.Int8, DType.Int4];
+
+    private readonly Terminal _terminal;
+    private readonly LoadedModel _loaded;
+    private readonly CancellationToken _cancellation;
+
+    private DemoCommand(Terminal terminal, LoadedModel loaded, CancellationToken cancellation)
+    {
+        _terminal = terminal;
+        _loaded = loaded;
+        _cancellation = cancellation;
+    }
+
+    public static Command Create(Terminal terminal)
+    {
+        var model = Options.Model();
+        var threads = Options.Threads();
+        return new ExampleCommand("demo", "See the shipped model fill blanks and go on, in both languages and three precisions", "glm demo")
+        {
+            model, threads,
+        }.Does((parse, cancellation) =>
+        {
+            var clock = Stopwatch.StartNew();
+            using var loaded = LoadedModel.Open(parse.GetValue(model), parse.GetValue(threads));
+            new DemoCommand(terminal, loaded, cancellation).Run();
+            terminal.Screen.MarkupLineInterpolated($"[grey]{Units.Duration(clock.Elapsed)} in all. Your own text: glm generate \"The sea was [[MASK]].\"[/]");
+        });
+    }
+
+    private void Run()
+    {
+        var (screen, config) = (_terminal.Screen, _loaded.Model.Config);
+        Heading($"Glm.NET with {Path.GetFileName(Path.TrimEndingDirectorySeparator(_loaded.Path))}");
+        screen.MarkupLineInterpolated($"[bold]{config.ParameterCount:N0}[/] parameters, {config.NumLayers} layers of width {config.HiddenSize}; loaded in {_loaded.LoadTime.TotalSeconds:F2} s; {_loaded.Workers.Threads} threads, {Isa.Name(Isa.Current)}");
+        double times = (double)Presets.Find("glm-130b")!.ParameterCount / config.ParameterCount;
+        screen.MarkupLineInterpolated($"[grey]A small model: GLM-130B, the same architecture and code, has {times:N0} times as many. Expect sentences, not knowledge.[/]");
+
+        Heading("[MASK]: words are filled in, with the text on both sides in view");
+        var blanks = new FillOptions { Strategy = StrategyKind.Beam, MaxNewTokens = 8 };
+        foreach (string prompt in Lines("blanks")) Show(prompt, Fill(prompt, blanks));
+
+        Heading("[gMASK]: a text is continued");
+        var continuation = new FillOptions { Temperature = 0.8, TopP = 0.9, MaxNewTokens = 48 };
+        foreach (string prompt in Lines("beginnings")) Show(prompt, Fill(prompt, continuation));
+
+        Heading("Three precisions, made from the same weights just now");
+        screen.Write(ComparePrecisions());
+        double embedding = (double)config.VocabSize * config.HiddenSize / config.ParameterCount;
+        screen.MarkupLineInterpolated($"[grey]Bits per byte (less is better) of two short texts that were written for this demo. INT8 and INT4 store the matrices of the layers, row by row as the original does; the embedding, {embedding:P0} of this model's parameters, stays in 16 bits.[/]");
+    }
+
+    private void Heading(string text)
+    {
+        _cancellation.ThrowIfCancellationRequested();
+        _terminal.Screen.WriteLine();
+        _terminal.Screen.Write(new Rule(Markup.Escape(text)) { Justification = Justify.Left, Style = new Style(Color.Grey) });
+    }
+
+    private IReadOnlyList<string> Fill(string prompt, FillOptions options) =>
+        new BlankFiller(new Session(_loaded.Model, _loaded.Workers), _loaded.Tokenizer).Fill(prompt, options, onPiece: null, _cancellation).Beams[0].BlankTexts!;
+
+    /// <summary>A text with its fills in colour, or in guillemets where there is none.</summary>
+    private void Show(string prompt, IReadOnlyList<string> fills)
+    {
+        bool colour = _terminal.Screen.Profile.Capabilities.ColorSystem != ColorSystem.NoColors;
+        string[] segments = prompt.Contains("[MASK]") ? prompt.Split("[MASK]") : [prompt, ""];
+        var text = new Paragraph();
+        for (int i = 0; i < segments.Length; i++)
+        {
+            text.Append(segments[i]);
+            if (i < fills.Count) text.Append(colour ? fills[i] : $"«{fills[i]}»", new Style(Color.Aqua, decoration: Decoration.Bold));
+        }
+        _terminal.Screen.Write(new Padder(text).Padding(2, 0, 0, 0));
+    }
+
+    private Table ComparePrecisions()
+    {
+        var table = new Table().Border(TableBorder.Rounded).BorderColor(Color.Grey).AddColumn("precision");
+        foreach (string column in new[] { "weights", "decoding", "English", "Chinese" }) table.AddColumn(new TableColumn(column).RightAligned());
+        using var line = new ProgressLine(_terminal, quiet: false);
+        foreach (var type in Precisions)
+        {
+            line.Show($"{Units.Name(type)} ...");
+            var model = _loaded.In(type, _cancellation);
+            string Bits(string text) => BitsPerByte(model, text).ToString("F3", CultureInfo.InvariantCulture);
+            table.AddRow(Units.Name(type), Units.Bytes(ModelSize.WeightBytes(model)), $"{DecodingSpeed(model):N0} tok/s", $"{Bits("english")} bits/byte", $"{Bits("chinese")} bits/byte");
+        }
+        return table;
+    }
+
+    private double BitsPerByte(Glm130B model, string resource)
+    {
+        string text = Resource(resource);
+        float[] scores = new Scorer(model, _loaded.Workers, _loaded.Tokenizer.Special).Score(_loaded.Tokenizer.Encode(text), _cancellation);
+        return Scorer.BitsPerByte(-scores.Sum(score => (double)score), Encoding.UTF8.GetByteCount(text));
+    }
+
+    /// <summary>Tokens per second one after the other, the best of three runs: other programs only make it slower.</summary>
+    private double DecodingSpeed(Glm130B model)
+    {
+        const int Runs = 3, Tokens = 64;
+        var special = _loaded.Tokenizer.Special;
+        var session = new Session(model, _loaded.Workers);
+        int[] ids = [.. _loaded.Tokenizer.Encode(Lines("beginnings")[0]), special.GMask, special.Sop];
+        return Enumerable.Range(0, Runs).Max(_ =>
+        {
+            var strategy = new SamplingStrategy(new SamplingOptions { Temperature = 0, EndTokens = [] });
+            var result = Decoding.Run(session, strategy, new DecodingContext(ids, ids.Length - 1, null), Tokens, onToken: null, _cancellation);
+            return (result.Steps - 1) / result.StepTime.TotalSeconds;
+        });
+    }
+
+    private static IReadOnlyList<string> Lines(string resource) => Resource(resource).Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+
+    private static string Resource(string name)
+    {
+        using var reader = new StreamReader(typeof(DemoCommand).Assembly.GetManifestResourceStream(name)!);
+        return reader.ReadToEnd();
+    }
+}

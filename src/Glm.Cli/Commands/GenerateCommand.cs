@@ -1,0 +1,93 @@
+using System.CommandLine;
+using Glm.Tokenizers;
+
+namespace Glm.Cli.Commands;
+
+/// <summary><c>glm generate</c>: fills every [MASK] of a text, or continues it; one text, a file of them, or a conversation with a person.</summary>
+internal static class GenerateCommand
+{
+    public static Command Create(Terminal terminal)
+    {
+        var text = Options.Text("Text with [MASK] (short) or [gMASK] (the rest) as blanks, or to be continued; - reads it from standard input; none asks for texts");
+        var model = Options.Model();
+        var input = new Option<string>("--input") { HelpName = "FILE", Description = "Answer every line of a file; newlines in the answers are written as \\n" };
+        var withId = new Option<bool>("--with-id") { Description = "The lines are ID<tab>TEXT, and so are the answers" };
+        var sampling = new SamplingOptionSet();
+        var newlines = Options.Newlines();
+        var threads = Options.Threads();
+        var json = Options.Json();
+        var quiet = Options.Quiet();
+        var command = new ExampleCommand("generate", "Fill the blanks of a text, or continue it",
+            "glm generate \"The capital of France is [MASK].\"", "glm generate --strategy greedy --max-new-tokens 32 \"Once upon a time\"",
+            "glm generate --input questions.txt --with-id > answers.txt", "glm generate")
+        {
+            text, model, input, withId, newlines, threads, json, quiet,
+        };
+        sampling.AddTo(command);
+        return command.Does((parse, cancellation) =>
+        {
+            string? file = parse.GetValue(input);
+            bool asJson = parse.GetValue(json);
+            if (file is null && parse.GetValue(withId)) throw new UsageException("--with-id: only with --input");
+            if (file is not null && parse.GetValue(text) is { Length: > 0 }) throw new UsageException("--input: not together with a text");
+            var queries = file is null ? [] : Queries(file, parse.GetValue(withId));
+            string? prompt = file is null ? terminal.Text(parse.GetValue(text), cancellation) : null;
+            if (file is null && prompt is null && asJson) throw new UsageException("--json: needs a text");
+
+            using var loaded = LoadedModel.Open(parse.GetValue(model), parse.GetValue(threads), new IceOptions { KeepNewlines = parse.GetValue(newlines) == "keep" });
+            var generation = new Generation(terminal, loaded, sampling.Read(parse), parse.GetValue(quiet), cancellation);
+            if (file is not null) AnswerLines(terminal, generation, queries, asJson, cancellation);
+            else if (prompt is null) Converse(terminal, generation, cancellation);
+            else if (asJson) terminal.WriteJson(generation.Describe(generation.Fill(prompt)));
+            else generation.Print(prompt);
+        });
+    }
+
+    private static List<(string? Id, string Text)> Queries(string file, bool withId)
+    {
+        var queries = new List<(string? Id, string Text)>();
+        int number = 0;
+        foreach (string line in InputLines.Read(file))
+        {
+            number++;
+            if (string.IsNullOrWhiteSpace(line)) continue;
+            int tab = withId ? line.IndexOf('\t') : -1;
+            if (withId && tab < 1) throw new GlmException($"{file}, line {number}: expected ID<tab>TEXT, found no tab after an id");
+            queries.Add(withId ? (line[..tab], line[(tab + 1)..]) : (null, line));
+        }
+        return queries.Count > 0 ? queries : throw new GlmException($"{file}: expected a query on each line, found none");
+    }
+
+    private static void AnswerLines(Terminal terminal, Generation generation, List<(string? Id, string Text)> queries, bool json, CancellationToken cancellation)
+    {
+        var results = new List<object>();
+        foreach (var (id, query) in queries)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            var filled = generation.Fill(query);
+            if (json) results.Add(generation.Describe(filled, id));
+            else terminal.Out.WriteLine($"{(id is null ? "" : id + "\t")}{filled.Beams[0].Text!.ReplaceLineEndings("\\n")}");
+        }
+        if (json) terminal.WriteJson(new { results });
+    }
+
+    private static void Converse(Terminal terminal, Generation generation, CancellationToken cancellation)
+    {
+        terminal.Error.WriteLine("A text with [MASK] is filled, any other is continued; \"stop\" ends.");
+        while (true)
+        {
+            terminal.Error.Write("> ");
+            string? line = terminal.ReadLine(cancellation);
+            if (line is null or "stop") return;
+            if (string.IsNullOrWhiteSpace(line)) continue;
+            try
+            {
+                generation.Print(line);
+            }
+            catch (GlmException error)
+            {
+                terminal.Error.WriteLine($"glm: {error.Message}");
+            }
+        }
+    }
+}

@@ -1,0 +1,57 @@
+using System.Diagnostics;
+using Glm.Models;
+using Glm.Tensors;
+using Glm.Tokenizers;
+
+namespace Glm.Cli;
+
+/// <summary>A model that is ready to compute, with its vocabulary and threads.</summary>
+internal sealed class LoadedModel : IDisposable
+{
+    private LoadedModel(string path, Glm130B model, Tokenizer tokenizer, Workers workers, TimeSpan loadTime)
+    {
+        Path = path;
+        Model = model;
+        Tokenizer = tokenizer;
+        Workers = workers;
+        LoadTime = loadTime;
+    }
+
+    public string Path { get; }
+
+    public Glm130B Model { get; }
+
+    public Tokenizer Tokenizer { get; }
+
+    public Workers Workers { get; }
+
+    public TimeSpan LoadTime { get; }
+
+    /// <summary>Opens a model directory, or the shipped model.</summary>
+    /// <exception cref="GlmException">It cannot be read, or its vocabulary does not fit its weights.</exception>
+    public static LoadedModel Open(string? path, int threads, IceOptions? ice = null)
+    {
+        var clock = Stopwatch.StartNew();
+        string directory = ModelLocation.OrShipped(path);
+        if (!Directory.Exists(directory) && Presets.Find(directory) is not null) throw new GlmException($"{directory}: expected the directory of a model, found the name of a shape without weights");
+        var model = ModelDirectory.Load(directory);
+        var tokenizer = Tokenizer.Load(directory, ice);
+        if (tokenizer.VocabularySize > model.Config.VocabSize)
+            throw new GlmException($"{Tokenizer.FileOf(directory)}: expected at most the model's {model.Config.VocabSize} ids, found {tokenizer.VocabularySize}");
+        return new LoadedModel(directory, model, tokenizer, new Workers(threads), clock.Elapsed);
+    }
+
+    /// <summary>The model with its matrices in another precision: float types by rounding every matrix, int8 and int4 as the original quantises.</summary>
+    /// <exception cref="GlmException">The model is quantised already, or its weights cannot be.</exception>
+    public Glm130B In(DType type, CancellationToken cancellation) =>
+        type.IsFloat() ? Rounded(type) : Quantization.Quantize(Model, type == DType.Int8 ? 8 : 4, Workers, progress: null, cancellation);
+
+    private Glm130B Rounded(DType type)
+    {
+        var tensors = Model.Parameters.ToDictionary(parameter => parameter.Name, parameter => parameter.Tensor);
+        if (tensors.Values.Any(tensor => tensor.Scales is not null)) throw new GlmException($"{Path}: expected floating-point matrices to round, found quantised ones");
+        return new Glm130B(Model.Config, name => tensors[name].Shape.Length == 1 ? tensors[name] : tensors[name].To(type));
+    }
+
+    public void Dispose() => Workers.Dispose();
+}

@@ -1,0 +1,47 @@
+using System.CommandLine;
+using System.Globalization;
+
+namespace Glm.Cli;
+
+/// <summary>Options that several commands share, so that each means and is checked the same everywhere.</summary>
+internal static class Options
+{
+    public static Option<bool> Json() => new("--json") { Description = "Write one JSON object on standard output and nothing else" };
+
+    public static Option<bool> Quiet() => new("--quiet") { Description = "No progress on standard error" };
+
+    public static Option<int> Threads() => Number("--threads", "N", "Threads to compute with", Environment.ProcessorCount, 1, 1024);
+
+    public static Option<ulong> Seed() => Number<ulong>("--seed", "N", "Key of the random numbers: same seed, same result", 1234, 0, ulong.MaxValue);
+
+    public static Option<string> Model() => new("--model") { HelpName = "PATH", Description = "Directory of a model (default: the one that ships)" };
+
+    public static Option<string> Tokenizer() => new("--tokenizer") { HelpName = "PATH", Description = "Tokenizer file, or directory that holds one (default: the shipped model's)" };
+
+    public static Option<string> TextField() => new("--text-field") { HelpName = "NAME", Description = "Field of a JSON line that holds the text", DefaultValueFactory = _ => "text" };
+
+    public static Option<string> Newlines() => new Option<string>("--newlines")
+    {
+        HelpName = "keep|drop",
+        Description = "Whether GLM-130B's own tokenizer keeps newlines; the original drops them",
+        DefaultValueFactory = _ => "drop",
+    }.AcceptOnlyFromAmong("keep", "drop");
+
+    /// <summary>An option that takes a number within bounds.</summary>
+    public static Option<T> Number<T>(string name, string help, string description, T standard, T least, T most) where T : struct, IComparable<T>, IParsable<T> => new(name)
+    {
+        HelpName = help,
+        Description = description,
+        DefaultValueFactory = _ => standard,
+        CustomParser = result =>
+        {
+            string word = result.Tokens[^1].Value;
+            if (T.TryParse(word, CultureInfo.InvariantCulture, out var value) && value.CompareTo(least) >= 0 && value.CompareTo(most) <= 0) return value;
+            result.AddError($"{name}: expected a number from {least} to {most}, found {word}");
+            return default;
+        },
+    };
+
+    /// <summary>The text of a command: words on the command line are joined by spaces; <c>-</c>, or none and no person at the input, reads it.</summary>
+    public static Argument<string[]> Text(string description) => new("TEXT") { Description = description, Arity = ArgumentArity.ZeroOrMore };
+}

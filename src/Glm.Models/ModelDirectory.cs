@@ -1,0 +1,153 @@
+using Glm.Formats;
+using Glm.Tensors;
+
+namespace Glm.Models;
+
+/// <summary>
+/// A model on disk: <c>config.json</c>, one or more <c>*.safetensors</c> with the tensor names of the released checkpoints, and the tokenizer file.
+/// A quantised matrix <c>X.weight</c> is int8 <c>[out, in]</c> or <c>[out, in / 2]</c> and has its float16 scales beside it as <c>X.weight_scale</c>,
+/// <c>[out]</c> or <c>[input segments, out]</c> (spec 6.2).
+/// </summary>
+public static class ModelDirectory
+{
+    /// <summary>The file of the shape.</summary>
+    public const string ConfigFile = "config.json";
+
+    /// <summary>The file of the weights.</summary>
+    public const string WeightsFile = "model.safetensors";
+
+    /// <summary>The file of the vocabulary.</summary>
+    public const string TokenizerFile = "tokenizer.model";
+
+    private const string ScaleSuffix = "_scale";
+
+    /// <summary>The shape of the model in a directory.</summary>
+    /// <exception cref="GlmException">There is no model, or its configuration is impossible.</exception>
+    public static Glm130BConfig LoadConfig(string path)
+    {
+        string file = Path.Combine(path, ConfigFile);
+        if (!File.Exists(file)) throw new GlmException($"{path}: expected a model directory with {ConfigFile}, found none");
+        return Glm130BConfig.Load(file);
+    }
+
+    /// <summary>
+    /// Loads a model. Matrices stay as they are stored, as views of the mapped files; biases and layer norms are converted to float32. Tensors that the
+    /// architecture does not have are ignored, as the original does.
+    /// </summary>
+    /// <exception cref="GlmException">A file is missing or damaged, a tensor is missing or has another shape than the configuration says.</exception>
+    public static Glm130B Load(string path)
+    {
+        var config = LoadConfig(path);
+        var files = WeightFiles(path);
+        var shapes = Glm130B.Shapes(config).ToDictionary(p => p.Name, p => p.Shape);
+        return new Glm130B(config, name => Parameter(path, files, name, shapes[name]));
+    }
+
+    /// <summary>Number of tensors and bytes of each type that a model's parameters are stored in, from the headers of its files alone.</summary>
+    /// <exception cref="GlmException">A file is missing or damaged, or a tensor is missing.</exception>
+    public static IReadOnlyDictionary<DType, (int Tensors, long Bytes)> Inventory(string path)
+    {
+        var files = WeightFiles(path);
+        var found = new SortedDictionary<DType, (int Tensors, long Bytes)>();
+        foreach (var (name, shape) in Glm130B.Shapes(LoadConfig(path)))
+        {
+            var tensor = Stored(path, files, name);
+            long scaleBytes = files.TryGetValue(name + ScaleSuffix, out var file) ? file[name + ScaleSuffix].Bytes : 0;
+            bool packed = tensor.Type == DType.Int8 && tensor.Columns * 2 == shape[^1];
+            var (tensors, bytes) = found.GetValueOrDefault(packed ? DType.Int4 : tensor.Type);
+            found[packed ? DType.Int4 : tensor.Type] = (tensors + 1, bytes + tensor.Bytes + scaleBytes);
+        }
+        return found;
+    }
+
+    /// <summary>Saves a model.</summary>
+    /// <inheritdoc cref="Save(string, Glm130BConfig, IEnumerable{ValueTuple{string, Tensor}}, DType?, string?, CancellationToken)"/>
+    public static void Save(string path, Glm130B model, DType? matrixType = null, string? tokenizer = null, CancellationToken cancel = default) =>
+        Save(path, model.Config, model.Parameters, matrixType, tokenizer, cancel);
+
+    /// <summary>
+    /// Saves a model: its directory appears when it is whole. Only a directory that holds nothing but such a model is replaced.
+    /// </summary>
+    /// <param name="path">The directory.</param>
+    /// <param name="config">The shape.</param>
+    /// <param name="tensors">The parameters by name; quantised ones with their scales.</param>
+    /// <param name="matrixType">Floating-point type for matrices that are not quantised; as they are if null. Biases and layer norms are saved as float32.</param>
+    /// <param name="tokenizer">A tokenizer file to copy.</param>
+    /// <param name="cancel">Stops the writing; nothing is left then.</param>
+    /// <exception cref="GlmException">A parameter is missing, or the directory cannot be written.</exception>
+    public static void Save(
+        string path, Glm130BConfig config, IEnumerable<(string Name, Tensor Tensor)> tensors, DType? matrixType = null, string? tokenizer = null,
+        CancellationToken cancel = default)
+    {
+        RefuseOtherContent(path);
+        var given = tensors.ToDictionary(t => t.Name, t => t.Tensor);
+        var entries = new List<SafetensorsEntry>();
+        foreach (var (name, shape) in Glm130B.Shapes(config.Validated(path)))
+        {
+            if (!given.TryGetValue(name, out var tensor)) throw new GlmException($"{path}: expected a tensor {name}, was given none");
+            if (!tensor.Shape.SequenceEqual(shape)) throw new GlmException($"{path}: {name}: expected the shape [{string.Join(", ", shape)}], was given {tensor}");
+            var type = shape.Length == 1 ? DType.Float32 : tensor.Scales is null ? matrixType ?? tensor.Type : tensor.Type;
+            entries.Add(new SafetensorsEntry(name, type, shape, () => tensor.To(type)));
+            if (tensor.Scales is not { } scales) continue;
+            if (scales.Rows == 1) scales = scales.Reshape(scales.Columns);
+            entries.Add(new SafetensorsEntry(name + ScaleSuffix, scales.Type, scales.Shape.ToArray(), () => scales));
+        }
+        AtomicDirectory.Write(path, folder =>
+        {
+            SafetensorsWriter.Write(Path.Combine(folder, WeightsFile), entries, new Dictionary<string, string> { ["format"] = "pt" }, cancel: cancel);
+            AtomicFile.Write(Path.Combine(folder, ConfigFile), stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(config.ToJson() + "\n")));
+            if (tokenizer is not null) File.Copy(tokenizer, Path.Combine(folder, TokenizerFile));
+        });
+    }
+
+    private static Dictionary<string, SafetensorsFile> WeightFiles(string path)
+    {
+        string[] files = Directory.GetFiles(path, "*.safetensors");
+        if (files.Length == 0) throw new GlmException($"{path}: expected {WeightsFile} beside {ConfigFile}, found no *.safetensors");
+        var owners = new Dictionary<string, SafetensorsFile>();
+        foreach (string file in files.Order(StringComparer.Ordinal))
+        {
+            var opened = SafetensorsFile.Open(file);
+            foreach (string name in opened.Names)
+                if (!owners.TryAdd(name, opened)) throw new GlmException($"{file}: {name}: expected each tensor once, found it in {owners[name].Path}, too");
+        }
+        return owners;
+    }
+
+    private static Tensor Parameter(string path, Dictionary<string, SafetensorsFile> files, string name, int[] shape)
+    {
+        var tensor = Stored(path, files, name);
+        var file = files[name];
+        if (Glm130B.IsQuantizable(name) && files.TryGetValue(name + ScaleSuffix, out var scaleFile)) return Quantized(file, name, tensor, scaleFile[name + ScaleSuffix], shape);
+        if (!tensor.Type.IsFloat() || !tensor.Shape.SequenceEqual(shape))
+            throw new GlmException($"{file.Path}: {name}: expected floating-point numbers [{string.Join(", ", shape)}], found {tensor}");
+        return shape.Length == 1 ? tensor.To(DType.Float32) : tensor;
+    }
+
+    private static Tensor Stored(string path, Dictionary<string, SafetensorsFile> files, string name) =>
+        files.TryGetValue(name, out var file) ? file[name] : throw new GlmException($"{path}: expected a tensor {name}, found none among {files.Count}");
+
+    private static Tensor Quantized(SafetensorsFile file, string name, Tensor packed, Tensor scales, int[] shape)
+    {
+        try
+        {
+            return packed.AsQuantized(shape[0], shape[1], scales);
+        }
+        catch (ArgumentException error)
+        {
+            throw new GlmException($"{file.Path}: {name}: expected a quantised weight [{string.Join(", ", shape)}], found {packed} with scales {scales}", error);
+        }
+    }
+
+    /// <summary>Saving replaces a whole directory, so one with anything else in it is left alone.</summary>
+    private static void RefuseOtherContent(string path)
+    {
+        if (!Directory.Exists(path)) return;
+        foreach (string entry in Directory.EnumerateFileSystemEntries(path))
+        {
+            string name = Path.GetFileName(entry);
+            if (name is not (ConfigFile or TokenizerFile) && !name.EndsWith(".safetensors", StringComparison.Ordinal))
+                throw new GlmException($"{path}: expected nothing or a model directory to replace, found {name} in it");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace Glm.Tensors;
+
+/// <summary>The ceilings of the machine: what its multipliers and its memory can do at best.</summary>
+public static unsafe class Machine
+{
+    /// <summary>
+    /// 10^9 operations per second of float32 fused multiply-adds in registers, all threads together, best of many short runs in half a second: the most that a
+    /// program could compute.
+    /// </summary>
+    public static double FmaPeak(Workers workers)
+    {
+        double best = 0;
+        for (long start = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(start).TotalSeconds < 0.5;)
+        {
+            double operations = 0;
+            long run = Stopwatch.GetTimestamp();
+            workers.For(workers.Threads, (_, _) => operations = Multiply(Isa.Current));
+            best = Math.Max(best, workers.Threads * operations / Stopwatch.GetElapsedTime(run).TotalSeconds / 1e9);
+        }
+        return best;
+    }
+
+    /// <summary>Some tenths of a millisecond of fused multiply-adds in registers, on one thread; returns the operations done.</summary>
+    internal static double Multiply(InstructionSet isa) => isa switch
+    {
+        InstructionSet.Avx512 => Multiply<Vector512<float>, Lanes512>(),
+        InstructionSet.Avx2 => Multiply<Vector256<float>, Lanes256>(),
+        _ => Multiply<Vector128<float>, Lanes128>(),
+    };
+
+    /// <summary>Reads memory on one thread; returns the bytes read.</summary>
+    internal static double Read(float* data, nint floats, InstructionSet isa) => isa switch
+    {
+        InstructionSet.Avx512 => Read<Vector512<float>, Lanes512>(data, floats),
+        InstructionSet.Avx2 => Read<Vector256<float>, Lanes256>(data, floats),
+        _ => Read<Vector128<float>, Lanes128>(data, floats),
+    };
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static double Multiply<V, L>() where V : struct where L : struct, ILanes<V>
+    {
+        const int rounds = 200_000;
+        V half = L.Create(0.5f), a = half, b = half, c = half, d = half, e = half, f = half, g = half, h = half, i = half, j = half;
+        for (int round = 0; round < rounds; round++)
+        {
+            a = L.Fma(half, half, a); b = L.Fma(half, half, b); c = L.Fma(half, half, c); d = L.Fma(half, half, d); e = L.Fma(half, half, e);
+            f = L.Fma(half, half, f); g = L.Fma(half, half, g); h = L.Fma(half, half, h); i = L.Fma(half, half, i); j = L.Fma(half, half, j);
+        }
+        V sum = L.Add(L.Add(L.Add(a, b), L.Add(c, d)), L.Add(L.Add(e, f), L.Add(L.Add(g, h), L.Add(i, j))));
+        return L.Sum(sum) == 0 ? 0 : (double)rounds * 10 * 2 * L.Count;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static double Read<V, L>(float* data, nint floats) where V : struct where L : struct, ILanes<V>
+    {
+        V a = default, b = default, c = default, d = default;
+        for (nint i = 0; i + 4 * L.Count <= floats; i += 4 * L.Count)
+        {
+            a = L.Or(a, L.Load(data + i));
+            b = L.Or(b, L.Load(data + i + L.Count));
+            c = L.Or(c, L.Load(data + i + 2 * L.Count));
+            d = L.Or(d, L.Load(data + i + 3 * L.Count));
+        }
+        return L.Sum(L.Or(L.Or(a, b), L.Or(c, d))) == 12345 ? 0 : (double)floats * sizeof(float);
+    }
+}

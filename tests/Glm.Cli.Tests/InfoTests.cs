@@ -1,0 +1,44 @@
+using Glm.Models;
+
+namespace Glm.Cli.Tests;
+
+public sealed class InfoTests
+{
+    public static TheoryData<string> PresetNames => [.. Presets.All.Keys];
+
+    [Theory]
+    [MemberData(nameof(PresetNames))]
+    public void Presets_are_described_without_weights(string name)
+    {
+        var info = CommandRun.Of("info", name, "--json").Json();
+        var config = Presets.Find(name)!;
+        Assert.Equal("glm-130b", info.GetProperty("architecture").GetString());
+        Assert.Equal(config.ParameterCount, info.GetProperty("parameters").GetInt64());
+        Assert.Equal(config.NumLayers, info.GetProperty("config").GetProperty("num_layers").GetInt32());
+        Assert.Equal(2 * config.ParameterCount, info.GetProperty("bytes").GetInt64());
+        Assert.Contains($"{config.ParameterCount:N0}", CommandRun.Of("info", name).Success());
+    }
+
+    // Spec 1.1 and 6.1: the sizes of GLM-130B.
+    [Fact]
+    public void GLM_130B_has_the_published_size()
+    {
+        var info = CommandRun.Of("info", "glm-130b", "--json").Json();
+        Assert.Equal(128_697_794_560, info.GetProperty("parameters").GetInt64());
+        var bytes = info.GetProperty("bytes_by_precision");
+        const long quantised = 126_835_752_960, rest = 1_862_041_600;
+        const long scales = 2 * 70L * ((3 * 12288) + 12288 + (2 * 32768) + 12288);
+        Assert.Equal(2 * (quantised + rest), bytes.GetProperty("bf16").GetInt64());
+        Assert.Equal(quantised + (2 * rest) + scales, bytes.GetProperty("int8").GetInt64());
+        Assert.Equal((quantised / 2) + (2 * rest) + scales, bytes.GetProperty("int4").GetInt64());
+        Assert.Equal(2L * 70 * 2 * 12288, info.GetProperty("kv_bytes_per_token").GetProperty("bf16").GetInt64());
+    }
+
+    [Fact]
+    public void What_is_neither_a_preset_nor_a_directory_is_refused()
+    {
+        string reason = CommandRun.Of("info", "glm-131b").Reason();
+        Assert.Contains("glm-131b", reason);
+        Assert.Contains("glm-130b", reason);
+    }
+}

@@ -1,0 +1,88 @@
+using System.Text.RegularExpressions;
+using Glm.Tensors;
+using Glm.Tests;
+
+namespace Glm.Models.Tests;
+
+/// <summary>Our quantisation against the original's packed bytes and scales, and its way through a file.</summary>
+public sealed class QuantizationTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("glm-models").FullName;
+    private readonly Workers _workers = new(2);
+
+    public void Dispose()
+    {
+        _workers.Dispose();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    [WholeReferenceFact]
+    public void Packed_bytes_and_scales_are_the_originals()
+    {
+        var config = ReferenceModel.Config();
+        var weights = ReferenceModel.Weights();
+        string mirrors = Path.Combine(TestFiles.Reference, "glm130b-tiny-checkpoints", "mirror");
+        int compared = 0;
+        foreach (string name in OriginalShards.Names(mirrors))
+        {
+            if (Regex.Match(name, @"^int([48])-tp(\d+)$") is not { Success: true, Groups: var groups }) continue;
+            var type = groups[1].Value == "8" ? DType.Int8 : DType.Int4;
+            int shards = int.Parse(groups[2].Value);
+            foreach (var (parameter, expected) in OriginalShards.Merge(config, OriginalShards.Open(mirrors, name)))
+            {
+                if (!Glm130B.IsQuantizable(parameter)) continue;
+                var found = Quantization.Quantize(parameter, weights[parameter], type, _workers, OriginalShards.CutAlongInput(parameter) ? shards : 1);
+                RequireEqual($"{name}: {parameter}", expected, found);
+                compared++;
+            }
+        }
+        Assert.True(compared > 0, "no checkpoint was compared");
+    }
+
+    [Theory]
+    [InlineData(8, DType.Float32, 0.05)]
+    [InlineData(4, DType.BFloat16, 0.7)]
+    public void A_quantised_model_survives_its_file(int bits, DType stored, double loss)
+    {
+        ModelDirectory.Save(Path.Combine(_folder, "dense"), ReferenceModel.Load(), stored);
+        var dense = ModelDirectory.Load(Path.Combine(_folder, "dense"));
+        var quantized = Quantization.Quantize(dense, bits, _workers);
+        ModelDirectory.Save(Path.Combine(_folder, "quantized"), quantized);
+        var loaded = ModelDirectory.Load(Path.Combine(_folder, "quantized"));
+        foreach (var ((name, expected), (_, found)) in quantized.Parameters.Zip(loaded.Parameters)) RequireEqual(name, expected, found);
+        float[] before = Logits(quantized);
+        Assert.Equal(before, Logits(loaded));
+        // What quantisation costs on this random model: small against the spread of its logits, and not nothing.
+        double error = Math.Sqrt(Logits(dense).Zip(before, (a, b) => (double)(a - b) * (a - b)).Average());
+        Assert.InRange(error, 1e-4, loss);
+    }
+
+    [Fact]
+    public void What_cannot_be_quantised_is_refused()
+    {
+        var model = ReferenceModel.Load();
+        Assert.Contains("8 or 4 bits, found 3", Assert.Throws<GlmException>(() => Quantization.Quantize(model, 3, _workers)).Message);
+        Assert.Contains("expected floating-point weights", Assert.Throws<GlmException>(() => Quantization.Quantize(Quantization.Quantize(model, 8, _workers), 4, _workers)).Message);
+        var large = Tensor.Zeros(DType.Float32, 70, 2);
+        large.Slice(69, 1).CopyFrom([1, 70000]);
+        Assert.Contains("w, rows from 64: ", Assert.Throws<GlmException>(() => Quantization.Quantize("w", large, DType.Int8, _workers)).Message);
+        Assert.Throws<GlmException>(() => Quantization.Quantize("w", Tensor.Zeros(DType.Float32, 2, 3), DType.Int4, _workers));
+        Assert.Throws<OperationCanceledException>(() => Quantization.Quantize(model, 8, _workers, cancel: new CancellationToken(true)));
+    }
+
+    private float[] Logits(Glm130B model)
+    {
+        var context = new Context(_workers);
+        int[] ids = [5, 77, 201, 204, 9];
+        var hidden = model.Forward(context, context.Integers(ids), context.Integers([0, 1, 2, 3, 4]), model.Within(context, [new(0, 5, 3)]));
+        return model.Logits(context, hidden).ToArray();
+    }
+
+    private static void RequireEqual(string name, Tensor expected, Tensor found)
+    {
+        Assert.Equal(expected.ToString(), found.ToString());
+        Assert.True(OriginalShards.Bytes(expected).SequenceEqual(OriginalShards.Bytes(found)), name);
+        Assert.Equal(expected.Scales?.ToString(), found.Scales?.ToString());
+        if (expected.Scales is { } scales) Assert.True(OriginalShards.Bytes(scales).SequenceEqual(OriginalShards.Bytes(found.Scales!)), name + ": scales");
+    }
+}

@@ -1,0 +1,117 @@
+using Glm.Tensors;
+
+namespace Glm.Tests;
+
+/// <summary>Attention over whole sequences against its scalar twin, and attention over the cache against both.</summary>
+public sealed class AttentionTests
+{
+    // D = rowsum(dO O) reads O as it was stored.
+    private static double GradientTolerance(DType type) => type == DType.Float32 ? 5e-5 : 1e-2;
+
+    public static TheoryData<DType, float> TypesAndDropout => new() { { DType.Float32, 0 }, { DType.BFloat16, 0 }, { DType.Float32, 0.25f }, { DType.BFloat16, 0.25f } };
+
+    [Theory]
+    [MemberData(nameof(TypesAndDropout))]
+    public void Short_segments(DType type, float dropout)
+    {
+        // Rows 21 and 34 to 36 belong to none; causal, partly and wholly bidirectional ones, and a division beyond the end.
+        AttentionSegment[] segments = [new(0, 17, 5), new(17, 1, 0), new(18, 3, 0), new(22, 3, 3), new(25, 9, 40)];
+        foreach (int size in new[] { 1, 3, 8 })
+            foreach (var layout in OperationTests.Layouts(heads: 4, size))
+                Require(type, layout, 37, segments, dropout);
+    }
+
+    [Theory]
+    [MemberData(nameof(TypesAndDropout))]
+    public void Segments_longer_than_a_block(DType type, float dropout)
+    {
+        foreach (int division in new[] { 0, 33, 66, 70 })
+            Require(type, HeadLayout.Interleaved(1, 3), 70, [new(0, 70, division)], dropout);
+    }
+
+    [Fact]
+    public void Large_scores_do_not_overflow()
+    {
+        using var workers = new Workers(2);
+        var context = new Context(workers);
+        float[] qkv = [100, 100, 1, 100, 90, 2, -100, -100, 3];
+        Assert.Equal([1f, 1f, 3f], context.Attention(context.Floats(qkv, 3, 3), HeadLayout.Interleaved(1, 1), [new(0, 3, 0)]).ToArray());
+    }
+
+    [Fact]
+    public void Segments_outside_the_rows_are_refused()
+    {
+        using var workers = new Workers(1);
+        var context = new Context(workers);
+        var qkv = Tensor.Zeros(DType.Float32, 4, 6);
+        foreach (var segment in new AttentionSegment[] { new(-1, 2, 0), new(3, 2, 0), new(0, -1, 0) })
+            Assert.Throws<ArgumentException>(() => context.Attention(qkv, HeadLayout.Interleaved(1, 2), [segment]));
+    }
+
+    /// <summary>Two sequences, cut at random places after their contexts, decoded together over shuffled pages.</summary>
+    [Theory]
+    [InlineData(DType.Float32, DType.Float32, 1e-5)]
+    [InlineData(DType.BFloat16, DType.Float32, 1e-2)]
+    [InlineData(DType.Float32, DType.BFloat16, 2e-2)]
+    public void Cached_attention_in_parts_is_attention_of_the_whole(DType activations, DType pages, double tolerance)
+    {
+        var random = new Random(8);
+        for (int trial = 0; trial < 12; trial++)
+            foreach (var layout in OperationTests.Layouts(heads: 1 + trial % 4, size: 1 + 4 * (trial % 3)))
+            {
+                int[] lengths = [1 + random.Next(200), 1 + random.Next(90)], divisions = [.. lengths.Select(length => random.Next(length + 1))];
+                RequireCached(activations, pages, layout, lengths, divisions, random, tolerance);
+            }
+    }
+
+    private static void Require(DType type, HeadLayout layout, int rows, AttentionSegment[] segments, float dropout) => OperationCheck.Require(
+        (context, t) => context.Attention(t[0], layout, segments, dropout),
+        x => ScalarTwins.Attention(x[0], layout, rows, segments,
+            dropout == 0 ? null : (row, head, column) => OperationTests.Kept(11, 0, ((long)row * layout.Heads + head) * rows + column)),
+        type, [Input.Of(type, rows, OperationTests.Width(layout))], GradientTolerance(type));
+
+    private static void RequireCached(DType activations, DType pageType, HeadLayout layout, int[] lengths, int[] divisions, Random random, double tolerance)
+    {
+        int width = OperationTests.Width(layout), total = lengths.Sum();
+        float[] values = OperationCheck.Values(Input.Of(activations, total, width), random);
+        AttentionSegment[] segments = [new(0, lengths[0], divisions[0]), new(lengths[0], lengths[1], divisions[1])];
+        double[] expected = ScalarTwins.Attention(Array.ConvertAll(values, v => (double)v), layout, total, segments);
+        const int PageTokens = CachedAttentionOperation.PageTokens;
+        int[] pagesOf = [.. lengths.Select(length => (length + PageTokens - 1) / PageTokens)];
+        int[] shuffled = [.. Enumerable.Range(0, pagesOf.Sum() + 1)];
+        random.Shuffle(shuffled);
+        int[][] tables = [shuffled[..pagesOf[0]], shuffled[pagesOf[0]..pagesOf.Sum()]];
+        float[][] found = [.. new[] { 1, 3 }.Select(threads => Decode(threads, new Random(total)))];
+        OperationCheck.RequireClose("cached attention", expected, found[0], tolerance);
+        Assert.Equal(found[0], found[1]);
+
+        float[] Decode(int threads, Random cuts)
+        {
+            using var workers = new Workers(threads);
+            var context = new Context(workers, activations);
+            var pages = Tensor.Zeros(pageType, shuffled.Length, 2, layout.KeyValueHeads, PageTokens, layout.HeadSize);
+            int[] done = [0, 0];
+            var output = new float[expected.Length];
+            while (done[0] < lengths[0] || done[1] < lengths[1])
+            {
+                context.Reset();
+                var parts = new List<CachedSequence>();
+                var rows = new List<int>();
+                for (int s = 0; s < 2; s++)
+                {
+                    int left = lengths[s] - done[s];
+                    if (left == 0) continue;
+                    int part = Math.Min(left, Math.Max(1 + cuts.Next(cuts.Next(2) * left + 1), done[s] == 0 ? divisions[s] : 0));
+                    parts.Add(new CachedSequence(rows.Count, part, done[s], divisions[s], tables[s]));
+                    rows.AddRange(Enumerable.Range(segments[s].Start + done[s], part));
+                    done[s] += part;
+                }
+                var qkv = context.Floats([.. rows.SelectMany(row => values[(row * width)..((row + 1) * width)])], rows.Count, width).To(activations);
+                float[] result = context.CachedAttention(qkv, layout, pages, [.. parts]).ToArray();
+                int outer = layout.Heads * layout.HeadSize;
+                for (int i = 0; i < rows.Count; i++) result.AsSpan(i * outer, outer).CopyTo(output.AsSpan(rows[i] * outer));
+            }
+            return output;
+        }
+    }
+}
