@@ -16,7 +16,7 @@ internal sealed class Generation(Terminal terminal, LoadedModel model, FillOptio
         FilledText filled;
         if (terminal.Screen.Profile.Capabilities.Ansi)
         {
-            var stream = new BlankPrinter(terminal, prompt);
+            var stream = new BlankPrinter(terminal, BlankFiller.Around(model.Tokenizer, prompt));
             filled = Fill(prompt, stream.Add);
             stream.Finish();
         }

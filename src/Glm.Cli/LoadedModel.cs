@@ -41,16 +41,24 @@ internal sealed class LoadedModel : IDisposable
         return new LoadedModel(directory, model, tokenizer, new Workers(threads), clock.Elapsed);
     }
 
-    /// <summary>The model with its matrices in another precision: float types by rounding every matrix, int8 and int4 as the original quantises.</summary>
+    /// <summary>
+    /// The model with its matrices in another precision: of a floating-point type by rounding each; int8 and int4 as the original quantises, with 16 bits for
+    /// what is not quantised.
+    /// </summary>
     /// <exception cref="GlmException">The model is quantised already, or its weights cannot be.</exception>
-    public Glm130B In(DType type, CancellationToken cancellation) =>
-        type.IsFloat() ? Rounded(type) : Quantization.Quantize(Model, type == DType.Int8 ? 8 : 4, Workers, progress: null, cancellation);
-
-    private Glm130B Rounded(DType type)
+    public Glm130B In(DType type, IProgress<double>? progress = null, CancellationToken cancellation = default)
     {
-        var tensors = Model.Parameters.ToDictionary(parameter => parameter.Name, parameter => parameter.Tensor);
-        if (tensors.Values.Any(tensor => tensor.Scales is not null)) throw new GlmException($"{Path}: expected floating-point matrices to round, found quantised ones");
-        return new Glm130B(Model.Config, name => tensors[name].Shape.Length == 1 ? tensors[name] : tensors[name].To(type));
+        if (Model.Parameters.Any(parameter => parameter.Tensor.Scales is not null))
+            throw new GlmException($"{Path}: expected floating-point matrices, found quantised ones");
+        if (type.IsFloat()) return Rounded(Model, tensor => type);
+        var quantised = Quantization.Quantize(Model, type == DType.Int8 ? 8 : 4, Workers, progress, cancellation);
+        return Rounded(quantised, tensor => tensor.Type == DType.Float32 ? DType.BFloat16 : tensor.Type);
+    }
+
+    private static Glm130B Rounded(Glm130B model, Func<Tensor, DType> type)
+    {
+        var tensors = model.Parameters.ToDictionary(parameter => parameter.Name, parameter => parameter.Tensor);
+        return new Glm130B(model.Config, name => tensors[name] is { Shape.Length: > 1 } matrix ? matrix.To(type(matrix)) : tensors[name]);
     }
 
     public void Dispose() => Workers.Dispose();

@@ -34,6 +34,9 @@ internal sealed class Terminal
 
     public static Terminal OfProcess() => new(Console.In, Console.Out, Console.Error, interactive: !Console.IsInputRedirected);
 
+    /// <summary>A text without control characters: what a model writes must not steer the terminal.</summary>
+    public static string Printable(string text) => string.Concat(text.Select(c => char.IsControl(c) && c is not ('\n' or '\t') ? '\uFFFD' : c));
+
     /// <summary>The next line of the input, or null at its end.</summary>
     public string? ReadLine(CancellationToken cancellation) => Read(In.ReadLine, cancellation);
 

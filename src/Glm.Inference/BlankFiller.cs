@@ -44,7 +44,19 @@ public sealed partial class BlankFiller
             if (mask.Value is not ("[MASK]" or "[sMASK]" or "[gMASK]")) throw new GlmException($"text: expected [MASK], [sMASK] or [gMASK], found {mask.Value}");
         // As in the original, spaces after the last blank make it one inside the text.
         bool open = text.EndsWith("MASK]", StringComparison.Ordinal) || !MaskName().IsMatch(text);
-        return FillIds(_tokenizer.EncodeWithMasks(text), open, options, onPiece, cancellation);
+        return FillIds(Encode(_tokenizer, text), open, options, onPiece, cancellation);
+    }
+
+    /// <summary>The parts of a text around the blanks that would be filled: one more than there are blanks, the last one empty where the text is continued.</summary>
+    public static IReadOnlyList<string> Around(Tokenizer tokenizer, string text)
+    {
+        int[] ids = Encode(tokenizer, text);
+        int mask = FilledMask(ids, tokenizer.Special);
+        if (!ids.Contains(mask)) return [tokenizer.Decode(ids), ""];
+        var parts = new List<string>();
+        ReadOnlySpan<int> rest = ids;
+        for (int at; (at = rest.IndexOf(mask)) >= 0; rest = rest[(at + 1)..]) parts.Add(tokenizer.Decode(rest[..at]));
+        return [.. parts, tokenizer.Decode(rest)];
     }
 
     /// <summary>Fills the blanks of a text that is already tokens.</summary>
@@ -66,7 +78,7 @@ public sealed partial class BlankFiller
         int[] sequence = [.. ids, .. ids.Any(IsMask) ? Array.Empty<int>() : [_special.GMask], .. open ? Array.Empty<int>() : [_special.Eos]];
         int longest = _session.Model.Config.MaxSequenceLength;
         if (sequence.Length > longest) throw new GlmException($"text: expected at most {longest} tokens, which is what the model reads, found {sequence.Length}");
-        int mask = sequence.Contains(_special.Mask) ? _special.Mask : sequence.Contains(_special.SMask) ? _special.SMask : _special.GMask;
+        int mask = FilledMask(sequence, _special);
         int most = sequence.Count(id => id == mask) + MaximumGeneratedBlanks;
         var strategy = options.Validated().CreateStrategy([_special.Eop, _special.Eos]);
 
@@ -133,12 +145,22 @@ public sealed partial class BlankFiller
             _tokenizer is null ? null : [.. blanks.Select(blank => blank.Text!)], score);
     }
 
+    // Pieces of our own vocabularies begin with the space before a word, so the space before a blank belongs to what fills it, as in training.
+    private static int[] Encode(Tokenizer tokenizer, string text) =>
+        tokenizer.EncodeWithMasks(tokenizer is GlmTokenizer ? SpaceBeforeMask().Replace(text, "") : text);
+
+    private static int FilledMask(ReadOnlySpan<int> ids, SpecialTokens special) =>
+        ids.Contains(special.Mask) ? special.Mask : ids.Contains(special.SMask) ? special.SMask : special.GMask;
+
     private bool IsMask(int id) => id == _special.Mask || id == _special.SMask || id == _special.GMask;
 
     private bool IsEnd(int id) => id == _special.Eop || id == _special.Eos;
 
     [GeneratedRegex(@"\[\w*MASK\]")]
     private static partial Regex MaskName();
+
+    [GeneratedRegex(@" (?=\[\w*MASK\])")]
+    private static partial Regex SpaceBeforeMask();
 
     private sealed record Blank(int[] Ids, string? Text);
 }

@@ -5,7 +5,7 @@ namespace Glm.Cli.Tests;
 /// <summary>A model of a few thousand random weights with a tiny vocabulary, in a directory.</summary>
 public sealed class TinyModel : IDisposable
 {
-    public const int MaxSequenceLength = 48;
+    public const int MaxSequenceLength = 128;
 
     private readonly TemporaryFolder _folder = new();
     private readonly Vocabulary _vocabulary = new();

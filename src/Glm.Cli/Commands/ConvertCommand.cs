@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Glm.Models;
+using Glm.Tensors;
 using Glm.Tokenizers;
 
 namespace Glm.Cli.Commands;
@@ -23,7 +24,7 @@ internal static class ConvertCommand
             using var loaded = LoadedModel.Open(from, parse.GetValue(threads));
             using var line = new ProgressLine(terminal, parse.GetValue(quiet));
             var progress = new DirectProgress<double>(done => line.Show($"{done:P0} of the matrices"));
-            var model = Quantization.Quantize(loaded.Model, parse.GetValue(quantize) == "int8" ? 8 : 4, loaded.Workers, progress, cancellation);
+            var model = loaded.In(parse.GetValue(quantize) == "int8" ? DType.Int8 : DType.Int4, progress, cancellation);
             ModelDirectory.Save(to, model, tokenizer: Tokenizer.FileOf(from), cancel: cancellation);
             line.Dispose();
             terminal.Out.WriteLine($"{to}: {Units.Bytes(ModelDirectory.Inventory(to).Values.Sum(type => type.Bytes))}");

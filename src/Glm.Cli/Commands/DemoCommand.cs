@@ -47,10 +47,10 @@ internal sealed class DemoCommand
         Heading($"Glm.NET with {Path.GetFileName(Path.TrimEndingDirectorySeparator(_loaded.Path))}");
         screen.MarkupLineInterpolated($"[bold]{config.ParameterCount:N0}[/] parameters, {config.NumLayers} layers of width {config.HiddenSize}; loaded in {_loaded.LoadTime.TotalSeconds:F2} s; {_loaded.Workers.Threads} threads, {Isa.Name(Isa.Current)}");
         double times = (double)Presets.Find("glm-130b")!.ParameterCount / config.ParameterCount;
-        screen.MarkupLineInterpolated($"[grey]A small model: GLM-130B, the same architecture and code, has {times:N0} times as many. Expect sentences, not knowledge.[/]");
+        screen.MarkupLineInterpolated($"[grey]A small model: GLM-130B, the same architecture and code, has {times:N0} times as many. Expect words that fit, not knowledge.[/]");
 
         Heading("[MASK]: words are filled in, with the text on both sides in view");
-        var blanks = new FillOptions { Strategy = StrategyKind.Beam, MaxNewTokens = 8 };
+        var blanks = new FillOptions { Strategy = StrategyKind.Beam, MinGenLength = 1, MaxNewTokens = 8 };
         foreach (string prompt in Lines("blanks")) Show(prompt, Fill(prompt, blanks));
 
         Heading("[gMASK]: a text is continued");
@@ -77,27 +77,29 @@ internal sealed class DemoCommand
     private void Show(string prompt, IReadOnlyList<string> fills)
     {
         bool colour = _terminal.Screen.Profile.Capabilities.ColorSystem != ColorSystem.NoColors;
-        string[] segments = prompt.Contains("[MASK]") ? prompt.Split("[MASK]") : [prompt, ""];
+        var segments = BlankFiller.Around(_loaded.Tokenizer, prompt);
         var text = new Paragraph();
-        for (int i = 0; i < segments.Length; i++)
+        for (int i = 0; i < segments.Count; i++)
         {
             text.Append(segments[i]);
-            if (i < fills.Count) text.Append(colour ? fills[i] : $"«{fills[i]}»", new Style(Color.Aqua, decoration: Decoration.Bold));
+            string fill = i < fills.Count ? Terminal.Printable(fills[i]) : "";
+            text.Append(colour || i >= fills.Count ? fill : $"«{fill}»", new Style(Color.Aqua, decoration: Decoration.Bold));
         }
         _terminal.Screen.Write(new Padder(text).Padding(2, 0, 0, 0));
     }
 
     private Table ComparePrecisions()
     {
+        using var line = new ProgressLine(_terminal, quiet: false);
+        line.Show("measuring ...");
+        var models = Precisions.Select(type => _loaded.In(type, progress: null, _cancellation)).ToList();
+        double[] speeds = DecodingSpeeds(models);
         var table = new Table().Border(TableBorder.Rounded).BorderColor(Color.Grey).AddColumn("precision");
         foreach (string column in new[] { "weights", "decoding", "English", "Chinese" }) table.AddColumn(new TableColumn(column).RightAligned());
-        using var line = new ProgressLine(_terminal, quiet: false);
-        foreach (var type in Precisions)
+        for (int i = 0; i < models.Count; i++)
         {
-            line.Show($"{Units.Name(type)} ...");
-            var model = _loaded.In(type, _cancellation);
-            string Bits(string text) => BitsPerByte(model, text).ToString("F3", CultureInfo.InvariantCulture);
-            table.AddRow(Units.Name(type), Units.Bytes(ModelSize.WeightBytes(model)), $"{DecodingSpeed(model):N0} tok/s", $"{Bits("english")} bits/byte", $"{Bits("chinese")} bits/byte");
+            string Bits(string text) => $"{BitsPerByte(models[i], text).ToString("F3", CultureInfo.InvariantCulture)} bits/byte";
+            table.AddRow(Units.Name(Precisions[i]), Units.Bytes(ModelSize.WeightBytes(models[i])), $"{speeds[i]:N0} tok/s", Bits("english"), Bits("chinese"));
         }
         return table;
     }
@@ -109,19 +111,22 @@ internal sealed class DemoCommand
         return Scorer.BitsPerByte(-scores.Sum(score => (double)score), Encoding.UTF8.GetByteCount(text));
     }
 
-    /// <summary>Tokens per second one after the other, the best of three runs: other programs only make it slower.</summary>
-    private double DecodingSpeed(Glm130B model)
+    /// <summary>Tokens per second, one after the other: the best of some rounds in which all take turns, because other programs only make it slower.</summary>
+    private double[] DecodingSpeeds(IReadOnlyList<Glm130B> models)
     {
-        const int Runs = 3, Tokens = 64;
+        const int Rounds = 5, Tokens = 64;
         var special = _loaded.Tokenizer.Special;
-        var session = new Session(model, _loaded.Workers);
         int[] ids = [.. _loaded.Tokenizer.Encode(Lines("beginnings")[0]), special.GMask, special.Sop];
-        return Enumerable.Range(0, Runs).Max(_ =>
-        {
-            var strategy = new SamplingStrategy(new SamplingOptions { Temperature = 0, EndTokens = [] });
-            var result = Decoding.Run(session, strategy, new DecodingContext(ids, ids.Length - 1, null), Tokens, onToken: null, _cancellation);
-            return (result.Steps - 1) / result.StepTime.TotalSeconds;
-        });
+        var context = new DecodingContext(ids, ids.Length - 1, BlankPosition: null);
+        double[] best = new double[models.Count];
+        for (int round = 0; round < Rounds; round++)
+            for (int i = 0; i < models.Count; i++)
+            {
+                var strategy = new SamplingStrategy(new SamplingOptions { Temperature = 0, EndTokens = [] });
+                var result = Decoding.Run(new Session(models[i], _loaded.Workers), strategy, context, Tokens, onToken: null, _cancellation);
+                best[i] = Math.Max(best[i], (result.Steps - 1) / result.StepTime.TotalSeconds);
+            }
+        return best;
     }
 
     private static IReadOnlyList<string> Lines(string resource) => Resource(resource).Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);

@@ -64,7 +64,7 @@ internal static class EvalCommand
                 string[] names = parse.GetValue(precision) ?? [];
                 foreach (string? name in names.Length == 0 ? new string?[] { null } : names)
                 {
-                    var model = name is null ? loaded.Model : loaded.In(Precisions.First(type => Units.Name(type) == name), cancellation);
+                    var model = name is null ? loaded.Model : loaded.In(Precisions.First(type => Units.Name(type) == name), progress: null, cancellation);
                     foreach (var (task, file) in files)
                     {
                         var progress = new DirectProgress<EvaluationProgress>(state => line.Show($"{name ?? "as stored"}, {Path.GetFileName(file)}: {state.Items:N0} items, {state.Metric:F4}"));
