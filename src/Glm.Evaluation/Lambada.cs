@@ -45,7 +45,8 @@ public sealed class Lambada(Session session, Tokenizer tokenizer)
                 continue;
             }
             if (Predict(passage[..space].TrimEnd(), options.Unidirectional, cancellation) == passage[(space + 1)..]) right++;
-            progress?.Report(new EvaluationProgress(++items, 100.0 * right / items));
+            items++;
+            progress?.Report(new EvaluationProgress(items, 100.0 * right / items));
         }
         if (items == 0) throw new GlmException($"{path}: expected some passages, found none");
         string task = options.Unidirectional ? "lambada-unidirectional" : "lambada";

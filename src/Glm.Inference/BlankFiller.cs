@@ -89,9 +89,9 @@ public sealed partial class BlankFiller
         {
             var context = new DecodingContext([.. sequence, _special.Sop], sequence.Length, mask == _special.GMask ? null : at);
             int room = Math.Min(options.MaxNewTokens, Math.Min(options.OutSeqLength ?? longest, longest) - context.Ids.Length);
-            if (room < 1 && fills.Count == 0)
+            if (room < 1)
                 throw new GlmException($"text: expected fewer than {context.Ids.Length + room} tokens, to leave room for new ones, found {context.Ids.Length}");
-            var fill = new BlankFill(context, at, Math.Max(room, 0), Decode(strategy, context, room, options, fills.Count, onPiece, cancellation));
+            var fill = new BlankFill(context, at, room, Decode(strategy, context, room, options, fills.Count, onPiece, cancellation));
             fills.Add(fill);
             beams.Clear();
             foreach (var (candidate, i) in fill.Decoding.Candidates.Select((candidate, i) => (candidate, i)))
@@ -111,8 +111,6 @@ public sealed partial class BlankFiller
     private DecodingResult Decode(
         DecodingStrategy strategy, DecodingContext context, int room, FillOptions options, int number, Action<BlankPiece>? onPiece, CancellationToken cancellation)
     {
-        // The fills before this one may have taken all the room; the blank then vanishes.
-        if (room < 1) return new DecodingResult([new Candidate(context.Ids, 0)], 0, TimeSpan.Zero, TimeSpan.Zero);
         if (_tokenizer is null || options.Strategy == StrategyKind.Beam) return Decoding.Run(_session, strategy, context, room, null, cancellation);
         var text = new BlankText(_tokenizer, options.Stop);
         var result = Decoding.Run(_session, strategy, context, room, token =>
@@ -143,7 +141,7 @@ public sealed partial class BlankFiller
         int[] final = ids.Length > 0 && ids[^1] == _special.Eos ? ids[..^1] : ids;
         return new FilledBeam(
             final, [.. blanks.Select(blank => blank.Ids)],
-            _tokenizer?.Decode([.. final.Where(id => id < _tokenizer.VocabularySize)]),
+            _tokenizer is null ? null : BlankText.Decode(_tokenizer, final),
             _tokenizer is null ? null : [.. blanks.Select(blank => blank.Text!)], score);
     }
 

@@ -12,7 +12,6 @@ internal sealed class BlankText(Tokenizer tokenizer, IReadOnlyList<string> stop)
     private readonly StreamingDecoder _decoder = new(tokenizer);
     private readonly StringBuilder _text = new();
     private readonly List<int> _ids = [];
-    private readonly List<int> _decoded = [0]; // characters decoded after so many tokens
     private string _pending = "";
 
     /// <summary>Whether a stop string was found.</summary>
@@ -26,10 +25,7 @@ internal sealed class BlankText(Tokenizer tokenizer, IReadOnlyList<string> stop)
     {
         if (Stopped) return "";
         _ids.Add(id);
-        // Rows of the embedding above the vocabulary are padding; they have no text.
-        string piece = id < tokenizer.VocabularySize ? _decoder.Append(id) : "";
-        _decoded.Add(_decoded[^1] + piece.Length);
-        return Emit(piece, final: false);
+        return Emit(id < tokenizer.VocabularySize ? _decoder.Append(id) : "", final: false);
     }
 
     /// <summary>Ends the blank; returns what was waiting.</summary>
@@ -39,10 +35,15 @@ internal sealed class BlankText(Tokenizer tokenizer, IReadOnlyList<string> stop)
     public int[] Ids()
     {
         if (!Stopped) return [.. _ids];
-        int whole = _decoded.FindLastIndex(length => length <= _text.Length);
-        whole = _decoded.IndexOf(_decoded[whole]);
-        return [.. _ids[..whole], .. tokenizer.Encode(Text[_decoded[whole]..])];
+        for (int count = _ids.Count; ; count--)
+        {
+            string whole = Decode(tokenizer, _ids[..count]);
+            if (Text.StartsWith(whole, StringComparison.Ordinal)) return [.. _ids[..count], .. tokenizer.Encode(Text[whole.Length..])];
+        }
     }
+
+    /// <summary>The text of tokens of a model. Rows of the embedding above the vocabulary are padding; they have no text.</summary>
+    public static string Decode(Tokenizer tokenizer, IEnumerable<int> ids) => tokenizer.Decode([.. ids.Where(id => id < tokenizer.VocabularySize)]);
 
     private string Emit(string piece, bool final)
     {

@@ -67,7 +67,8 @@ public sealed class Scorer
                 scored[text] += count;
                 row += count;
             }
-            progress?.Report(done += row);
+            done += row;
+            progress?.Report(done);
         }
         return scores;
     }

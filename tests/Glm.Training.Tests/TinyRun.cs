@@ -1,8 +1,9 @@
 using System.Security.Cryptography;
 using Glm.Models;
 using Glm.Tokenizers;
+using Glm.Training;
 
-namespace Glm.Training.Tests;
+namespace Glm.Tests;
 
 /// <summary>A training run small enough for tests: a vocabulary, prepared ids and a configuration in a temporary folder.</summary>
 internal sealed class TinyRun : IDisposable

@@ -1,5 +1,6 @@
 using Glm.Models;
 using Glm.Tensors;
+using Glm.Tests;
 
 namespace Glm.Training.Tests;
 

@@ -1,0 +1,16 @@
+namespace Glm.Evaluation.Tests;
+
+/// <summary>A folder that is gone after the test.</summary>
+internal sealed class TemporaryFolder : IDisposable
+{
+    private readonly string _path = Directory.CreateTempSubdirectory("glm-evaluation-").FullName;
+
+    public string Write(string name, string text)
+    {
+        string path = Path.Combine(_path, name);
+        File.WriteAllText(path, text);
+        return path;
+    }
+
+    public void Dispose() => Directory.Delete(_path, recursive: true);
+}

@@ -1,0 +1,77 @@
+using FsCheck;
+using FsCheck.Fluent;
+using Glm.Tensors;
+
+namespace Glm.Inference.Tests;
+
+public sealed class ScorerTests : IDisposable
+{
+    private readonly Workers _workers = new(2);
+
+    public void Dispose() => _workers.Dispose();
+
+    [Fact]
+    public void EveryTokenIsScoredOnceInOrder() =>
+        Prop.ForAll<int, int, int>((a, b, c) =>
+        {
+            int longest = 2 + (int)((uint)a % 30), stride = 1 + (int)((uint)b % (longest - 1)), length = (int)((uint)c % 200);
+            int[] ids = [.. Enumerable.Range(0, length).Select(i => 1000 + i)];
+            foreach (bool unidirectional in new[] { false, true })
+            {
+                var windows = ScoringWindow.Of(ids, longest, stride, 1, 2, unidirectional).ToArray();
+                Assert.Equal(ids, windows.SelectMany(window => window.Targets[window.ScoredFrom..]));
+                Assert.All(windows, window => Assert.True(window.Tokens.Length <= longest && window.Tokens.Length == window.Targets.Length));
+            }
+        }).QuickCheckThrowOnFailure();
+
+    [Fact]
+    public void ScoresAreTheLogSoftmaxOfEachWindow()
+    {
+        var model = TinyModel.Create();
+        var special = TinyModel.Tokenizer.Special;
+        var session = new Session(model, _workers);
+        int[] ids = [.. Enumerable.Range(0, 150).Select(i => (i * i + 3) % 400)];
+        float[] scores = new Scorer(model, _workers, special, new ScoringOptions { MaxSequenceLength = 40, Stride = 15 }).Score(ids);
+        // By hand: the first 39 tokens, then 15 at a time after 24 tokens of context.
+        for (int start = 0, end = 39; start < ids.Length; start = end, end = Math.Min(ids.Length, end + 15))
+        {
+            int[] context = start == 0 ? [] : ids[(start - 24)..start];
+            int[] input = [.. context, special.GMask, special.Sop, .. ids[start..(end - 1)]];
+            int vocabulary = TinyModel.Config.VocabSize;
+            var logits = session.Run([new SessionInput(session.Cache.Add(), input, Enumerable.Range(0, input.Length).ToArray(), context.Length + 1)], allTokens: true);
+            for (int i = start; i < end; i++)
+            {
+                var row = logits.Slice((context.Length + 1 + i - start) * vocabulary, vocabulary);
+                Assert.Equal(row[ids[i]] - LogitMath.LogSumExp(row), scores[i], 1e-4);
+            }
+        }
+    }
+
+    [Fact]
+    public void TextsOfOneCallDoNotSeeEachOther()
+    {
+        var scorer = new Scorer(TinyModel.Create(), _workers, TinyModel.Tokenizer.Special);
+        int[][] texts = [.. Enumerable.Range(0, 60).Select(text => Enumerable.Range(0, text * 7 % 130).Select(i => (text * i + 5) % 400).ToArray())];
+        var together = scorer.Score(texts);
+        foreach (var (text, scores) in texts.Zip(together))
+        {
+            float[] alone = scorer.Score(text);
+            Assert.Equal(alone.Length, scores.Length);
+            for (int i = 0; i < alone.Length; i++) Assert.Equal(alone[i], scores[i], 1e-4);
+        }
+        Assert.Empty(together[0]);
+    }
+
+    [Fact]
+    public void ImpossibleWindowsAreNamed()
+    {
+        var special = TinyModel.Tokenizer.Special;
+        Assert.StartsWith("max_sequence_length", Assert.Throws<GlmException>(
+            () => new Scorer(TinyModel.Create(), _workers, special, new ScoringOptions { MaxSequenceLength = 65 })).Message);
+        Assert.StartsWith("stride", Assert.Throws<GlmException>(
+            () => new Scorer(TinyModel.Create(), _workers, special, new ScoringOptions { Stride = 64 }).Score([1, 2])).Message);
+    }
+
+    [Fact]
+    public void BitsPerByteOfOneBitPerByteIsOne() => Assert.Equal(1, Scorer.BitsPerByte(8 * Math.Log(2), 8), 1e-12);
+}
