@@ -20,7 +20,7 @@ public sealed class AssemblyRulesTests
         ["Glm.Models"] = ["Glm.Common", "Glm.Tensors", "Glm.Formats"],
         ["Glm.Inference"] = ["Glm.Common", "Glm.Tensors", "Glm.Models", "Glm.Tokenizers"],
         ["Glm.Training"] = ["Glm.Common", "Glm.Tensors", "Glm.Formats", "Glm.Models", "Glm.Tokenizers"],
-        ["Glm.Evaluation"] = ["Glm.Common", "Glm.Tensors", "Glm.Models", "Glm.Tokenizers", "Glm.Inference"],
+        ["Glm.Evaluation"] = ["Glm.Common", "Glm.Tensors", "Glm.Models", "Glm.Tokenizers", "Glm.Inference", "Glm.Training"],
         ["Glm.Cli"] = ["Glm.Common", "Glm.Tensors", "Glm.Formats", "Glm.Models", "Glm.Tokenizers", "Glm.Inference", "Glm.Training", "Glm.Evaluation"],
     };
 

@@ -13,7 +13,7 @@ internal static class PretrainCommand
         var resume = new Option<bool>("--resume") { Description = "Go on from the newest checkpoint" };
         var threads = Options.Threads();
         var quiet = Options.Quiet();
-        return new ExampleCommand("pretrain", "Train a model on text, with the objective of the paper", "glm pretrain --config configs/glm-11m.json", "glm pretrain --config configs/glm-11m.json --resume")
+        return new ExampleCommand("pretrain", "Train a model on text, with the objective of the paper", "glm pretrain --config configs/glm-7m.json", "glm pretrain --config configs/glm-7m.json --resume")
         {
             file, resume, threads, quiet,
         }.Does((parse, cancellation) =>
