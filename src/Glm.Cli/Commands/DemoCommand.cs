@@ -47,15 +47,14 @@ internal sealed class DemoCommand
         Heading($"Glm.NET with {Path.GetFileName(Path.TrimEndingDirectorySeparator(_loaded.Path))}");
         screen.MarkupLineInterpolated($"[bold]{config.ParameterCount:N0}[/] parameters, {config.NumLayers} layers of width {config.HiddenSize}; loaded in {_loaded.LoadTime.TotalSeconds:F2} s; {_loaded.Workers.Threads} threads, {Isa.Name(Isa.Current)}");
         double times = (double)Presets.Find("glm-130b")!.ParameterCount / config.ParameterCount;
-        screen.MarkupLineInterpolated($"[grey]A small model: GLM-130B, the same architecture and code, has {times:N0} times as many. Expect words that fit, not knowledge.[/]");
+        screen.MarkupLineInterpolated($"[grey]It is tiny and says silly things: GLM-130B, the same architecture in the same code, has {times:N0} times as many.[/]");
 
-        Heading("[MASK]: words are filled in, with the text on both sides in view");
-        var blanks = new FillOptions { Strategy = StrategyKind.Beam, MinGenLength = 1, MaxNewTokens = 8 };
-        foreach (string prompt in Lines("blanks")) Show(prompt, Fill(prompt, blanks));
+        Heading("[MASK]: a word is filled in, with the text on both sides in view");
+        foreach (string prompt in Lines("blanks")) Show(prompt, LikeliestWords(prompt));
 
         Heading("[gMASK]: a text is continued");
-        var continuation = new FillOptions { Temperature = 0.8, TopP = 0.9, MaxNewTokens = 48 };
-        foreach (string prompt in Lines("beginnings")) Show(prompt, Fill(prompt, continuation));
+        var continuation = new FillOptions { Temperature = 0.7, TopK = 20, TopP = 0.9, MaxNewTokens = 48 };
+        foreach (string prompt in Lines("beginnings")) Show(prompt, [Fill(prompt, continuation).Beams[0].BlankTexts![0].TrimEnd()]);
 
         Heading("Three precisions, made from the same weights just now");
         screen.Write(ComparePrecisions());
@@ -70,21 +69,30 @@ internal sealed class DemoCommand
         _terminal.Screen.Write(new Rule(Markup.Escape(text)) { Justification = Justify.Left, Style = new Style(Color.Grey) });
     }
 
-    private IReadOnlyList<string> Fill(string prompt, FillOptions options) =>
-        new BlankFiller(new Session(_loaded.Model, _loaded.Workers), _loaded.Tokenizer).Fill(prompt, options, onPiece: null, _cancellation).Beams[0].BlankTexts!;
+    private FilledText Fill(string prompt, FillOptions options) =>
+        new BlankFiller(new Session(_loaded.Model, _loaded.Workers), _loaded.Tokenizer).Fill(prompt, options, onPiece: null, _cancellation);
 
-    /// <summary>A text with its fills in colour, or in guillemets where there is none.</summary>
+    /// <summary>The best few fills that hold a letter, which a small model often puts after a comma or a space; without any, the best fill.</summary>
+    private IReadOnlyList<string> LikeliestWords(string prompt)
+    {
+        var options = new FillOptions { Strategy = StrategyKind.Beam, NumBeams = 16, MinGenLength = 1, MaxNewTokens = 4 };
+        string[] fills = [.. Fill(prompt, options).Beams.Select(beam => beam.BlankTexts![0])];
+        string[] words = [.. fills.Where(fill => fill.Any(char.IsLetter)).Take(3)];
+        return words.Length > 0 ? words : fills[..1];
+    }
+
+    /// <summary>A text with its best fill, in colour or in guillemets where there is none, and the next best ones behind it.</summary>
     private void Show(string prompt, IReadOnlyList<string> fills)
     {
         bool colour = _terminal.Screen.Profile.Capabilities.ColorSystem != ColorSystem.NoColors;
-        var segments = BlankFiller.Around(_loaded.Tokenizer, prompt);
-        var text = new Paragraph();
-        for (int i = 0; i < segments.Count; i++)
-        {
-            text.Append(segments[i]);
-            string fill = i < fills.Count ? Terminal.Printable(fills[i]) : "";
-            text.Append(colour || i >= fills.Count ? fill : $"«{fill}»", new Style(Color.Aqua, decoration: Decoration.Bold));
-        }
+        var around = BlankFiller.Around(_loaded.Tokenizer, prompt);
+        string[] visible = [.. fills.Select(Terminal.Printable)];
+        var text = new Paragraph(around[0]);
+        string best = visible[0].TrimStart(' ');
+        text.Append(visible[0][..^best.Length]);
+        text.Append(colour ? best : $"«{best}»", new Style(Color.Aqua, decoration: Decoration.Bold));
+        text.Append(around[1]);
+        if (visible.Length > 1) text.Append($"  or: {string.Join(", ", visible.Skip(1).Select(fill => fill.Trim()))}", new Style(Color.Grey));
         _terminal.Screen.Write(new Padder(text).Padding(2, 0, 0, 0));
     }
 
