@@ -10,6 +10,8 @@ internal static unsafe class Elements
     {
         if (m.Scales is not null)
             LoadQuantized(m, row, column, count, target, isa);
+        else if (m.Type.IsBlock())
+            LoadBlocks(m, row, column, count, target);
         else if (m.ColumnStride == 1)
             Decode(m.At(row, column), m.Type, 0, 0, count, target, isa);
         else
@@ -37,6 +39,15 @@ internal static unsafe class Elements
             column += part;
             target += part;
         }
+    }
+
+    /// <summary>Blocks lie along the rows of the weight, which are the columns of its transpose.</summary>
+    private static void LoadBlocks(in Matrix m, nint row, nint column, int count, float* target)
+    {
+        if (m.ColumnStride == 1)
+            BlockFormat.Decode(m.At(row, 0), m.Type, column, count, target);
+        else
+            for (int i = 0; i < count; i++) BlockFormat.Decode(m.At(0, column + i), m.Type, row, 1, target + i);
     }
 
     private readonly struct DecodeKernel(byte* row, float scale, nint start, nint count, float* target) : IKernel

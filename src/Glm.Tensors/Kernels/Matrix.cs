@@ -62,9 +62,13 @@ internal readonly unsafe struct Matrix
     /// <summary>The scale of a row in a segment of the columns; 0 where there are none.</summary>
     public float Scale(nint segment, nint row) => Scales is null ? 0 : (float)Scales[segment * scaleStride + row];
 
-    /// <summary>Bits of one element.</summary>
+    /// <summary>Bits of one element of a type that is not stored in blocks.</summary>
     public int ElementBits => Type switch { DType.Float32 => 32, DType.Int8 => 8, DType.Int4 => 4, _ => 16 };
 
-    /// <summary>The address of an element. For <see cref="DType.Int4"/> it must be the even one of its byte.</summary>
-    public byte* At(nint row, nint column) => (byte*)Data + (row * RowStride + column * ColumnStride) * ElementBits / 8;
+    /// <summary>The address of an element. For <see cref="DType.Int4"/> it must be the even one of its byte, for types stored in blocks a block's first.</summary>
+    public byte* At(nint row, nint column)
+    {
+        nint element = row * RowStride + column * ColumnStride;
+        return (byte*)Data + (Type.IsBlock() ? element / BlockFormat.Values * BlockFormat.Bytes(Type) : element * ElementBits / 8);
+    }
 }

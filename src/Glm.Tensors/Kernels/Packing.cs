@@ -26,7 +26,7 @@ internal static unsafe class Packing
     /// </summary>
     public static void Pack(in Matrix m, nint row, int lanes, nint column, int depth, int width, float* target, float* stage, InstructionSet isa)
     {
-        bool lanesAreContiguous = m.Scales is null ? m.RowStride == 1 && m.ColumnStride != 1 : m.ScaledByColumn;
+        bool lanesAreContiguous = m.Scales is null ? m.RowStride == 1 && m.ColumnStride != 1 && !m.Type.IsBlock() : m.ScaledByColumn;
         if (lanesAreContiguous)
             CopyLanes(m.Transposed, column, depth, row, lanes, width, target, stage, isa);
         else

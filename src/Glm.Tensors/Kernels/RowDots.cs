@@ -33,7 +33,7 @@ internal static unsafe class RowDots
 
     /// <summary>Whether this is the place for a product.</summary>
     public static bool Fits(in Product product) =>
-        product.C.Rows <= MaxRows && (product.Right.Scales is null ? product.Right.ColumnStride == 1 : !product.Right.ScaledByColumn);
+        product.C.Rows <= MaxRows && !product.Right.Type.IsBlock() && (product.Right.Scales is null ? product.Right.ColumnStride == 1 : !product.Right.ScaledByColumn);
 
     public static void Multiply(Workers workers, in Product product)
     {

@@ -11,6 +11,9 @@ internal static unsafe class TensorRows
             case DType.Float32 or DType.BFloat16 or DType.Float16:
                 Conversion.Widen(source, type, destination, (nint)count, Isa.Current);
                 break;
+            case DType.Q4_0 or DType.Q8_0:
+                BlockFormat.Decode(source, type, 0, count, destination);
+                break;
             case DType.Int64:
                 for (long i = 0; i < count; i++) destination[i] = ((long*)source)[i];
                 break;
