@@ -31,19 +31,11 @@ internal static unsafe class VnniPanelKernels
     /// <summary>The kernel of a shape.</summary>
     public static delegate* unmanaged<PanelTask*, void> Get(in PanelKernelShape shape)
     {
-        if (!Made.TryGetValue(shape, out nint kernel)) kernel = Made.GetOrAdd(shape, Make);
+        if (!Made.TryGetValue(shape, out nint kernel)) kernel = Made.GetOrAdd(shape, made => GeneratedCode.Place(Generate(made)));
         return (delegate* unmanaged<PanelTask*, void>)kernel;
     }
 
-    private static nint Make(PanelKernelShape shape)
-    {
-        using var code = new MemoryStream();
-        Generate(shape).Assemble(new StreamCodeWriter(code), 0);
-        nint kernel = (nint)ExecutableMemory.Place(code.ToArray());
-        return kernel != 0 ? kernel : throw new GlmException("the system has no memory left for generated code; GLM_ISA=avx512 does without");
-    }
-
-    private static Assembler Generate(in PanelKernelShape shape)
+    private static Assembler Generate(PanelKernelShape shape)
     {
         var a = new Assembler(64);
         InputTile tile = shape.Tile;
