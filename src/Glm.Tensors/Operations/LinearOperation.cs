@@ -24,6 +24,12 @@ public static unsafe class LinearOperation
         var y = context.Arena.Allocate(outputType ?? context.ActivationType, x.Rows, weight.Rows);
         MatMul.Multiply(
             context.Workers, x.AsMatrix(), weight.AsMatrix().Transposed, y.AsMatrix(), 1, 0, bias is null ? null : bias.Floats, Isa.Current);
+        if (context.Recording) RecordBackward(context, x, weight, bias, weightGradientScale, y);
+        return y;
+    }
+
+    private static void RecordBackward(Context context, Tensor x, Tensor weight, Tensor? bias, float weightGradientScale, Tensor y)
+    {
         bool weightWanted = weight.RequiresGradient, biasWanted = bias is { RequiresGradient: true };
         context.Record(y, x.RequiresGradient || weightWanted || biasWanted, () =>
         {
@@ -41,7 +47,6 @@ public static unsafe class LinearOperation
             }
             if (biasWanted) AddColumnSums(context, dy, bias!);
         });
-        return y;
     }
 
     /// <summary>Adds the sum over the rows of dy to the bias' gradient, rows in order, so that the result does not depend on the threads.</summary>
