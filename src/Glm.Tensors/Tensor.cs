@@ -104,6 +104,10 @@ public sealed unsafe class Tensor
         }
     }
 
+    /// <summary>Whether this object describes just that tensor.</summary>
+    internal bool Is(Storage storage, byte* data, DType type, ReadOnlySpan<int> shape) =>
+        Data == data && Type == type && ReferenceEquals(_storage, storage) && shape.SequenceEqual(_shape);
+
     /// <summary>The same elements under another shape, without a copy.</summary>
     public Tensor Reshape(params ReadOnlySpan<int> shape)
     {
