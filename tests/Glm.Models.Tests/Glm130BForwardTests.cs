@@ -63,7 +63,7 @@ public sealed class Glm130BForwardTests : IDisposable
         var cache = new KvCache(model.Config.NumLayers, model.Heads);
         var sequence = cache.Add();
         var context = new Context(_workers);
-        int[] pages = [];
+        IReadOnlyList<int> pages = [];
         for (int start = 0, end = prompt; end <= tokens.Length; start = end, end++)
         {
             context.Reset();
@@ -192,7 +192,7 @@ public sealed class Glm130BForwardTests : IDisposable
     }
 
     /// <summary>The cache of a layer in the original's order: per token the keys of all heads, then the values.</summary>
-    private static float[] Mems(KvCache cache, int layer, int[] table, int length, HeadLayout heads)
+    private static float[] Mems(KvCache cache, int layer, IReadOnlyList<int> table, int length, HeadLayout heads)
     {
         const int PageTokens = CachedAttentionOperation.PageTokens;
         int size = heads.HeadSize, width = heads.KeyValueHeads * size;
