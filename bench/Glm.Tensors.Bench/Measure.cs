@@ -52,6 +52,21 @@ internal sealed unsafe class Measure(Workers workers, InstructionSet isa, double
         return bytes / time / 1e9;
     }
 
+    /// <summary>Seconds of a product with a packed weight; as many weights in turn as fill 256 MB.</summary>
+    public (double Seconds, double Bytes) Packed(DType type, int rows, int outputs, int inputs, int inputBits)
+    {
+        var weight = Tensor.Allocate(type.IsBlock() ? type : DType.Int8, outputs, type == DType.Int4 ? inputs / 2 : inputs);
+        byte[] bytes = new byte[weight.Bytes];
+        Array.Fill(bytes, (byte)0x11); // ordinary scales and integers
+        weight.CopyBytesFrom(bytes);
+        if (!type.IsBlock()) weight = weight.AsQuantized(outputs, inputs, Tensor.From(new float[outputs], 1, outputs).To(DType.Float16));
+        Tensor[] packed = [.. Enumerable.Range(0, (int)Math.Max(1, (256L << 20) / weight.Bytes)).Select(_ => weight.Pack(workers))];
+        Tensor x = Tensor.From([.. Enumerable.Range(0, rows * inputs).Select(i => i % 17 - 8f)], rows, inputs), y = Tensor.Zeros(DType.Float32, rows, outputs);
+        int copy = 0, planes = inputBits / 8;
+        double time = Best(() => new PanelProduct(x.AsMatrix(), packed[copy++ % packed.Length], y.AsMatrix(), null, planes, isa, Isa.Extension).Run(workers));
+        return (time, packed[0].Bytes);
+    }
+
     /// <summary>10^9 operations per second of fused multiply-adds in registers, all threads together.</summary>
     public double FmaPeak()
     {

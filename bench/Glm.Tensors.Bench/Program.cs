@@ -1,5 +1,5 @@
 // Holds the kernels of Glm.Tensors against what the machine can do, measured in the same run.
-//   dotnet run -c Release --project bench/Glm.Tensors.Bench [--threads N] [--seconds S] [--json]
+//   dotnet run -c Release --project bench/Glm.Tensors.Bench [--threads N] [--seconds S] [--packed] [--json]
 
 using System.Globalization;
 using System.Text.Json;
@@ -35,6 +35,16 @@ foreach (DType type in new[] { DType.Float32, DType.BFloat16, DType.Float16, DTy
     foreach (int rows in new[] { 1, 4, 8 })
         streaming.Add(($"{rows} x 4096 x 4096 {type}", measure.FewRows(type, rows, 4096, 4096)));
 
+var packed = new List<(string Name, double Bandwidth, double Operations)>();
+foreach (DType type in new[] { DType.Q4_0, DType.Q8_0, DType.Int4, DType.Int8 })
+    foreach (int bits in new[] { 8, 16 })
+        foreach (int rows in new[] { 1, 4, 16, 512 })
+        {
+            (double time, double bytes) = measure.Packed(type, rows, 4096, 4096, bits);
+            packed.Add(($"packed {rows} x 4096 x 4096 {type}, inputs of {bits} bits", bytes / time / 1e9, 2.0 * rows * 4096 * 4096 / time / 1e9));
+        }
+double integerPeak = Machine.PanelPeak(workers);
+
 // Crowded machines change while we measure; what was seen best is the ceiling.
 peak = Math.Max(peak, measure.FmaPeak());
 read = Math.Max(read, measure.ReadBandwidth());
@@ -57,6 +67,9 @@ void PrintTable()
     Console.WriteLine($"{Isa.Name(isa)}, {threads} threads: {peak:F1} GFLOP/s of FMA, {read:F1} GB/s of reading");
     foreach (var entry in arithmetic) Console.WriteLine($"{entry.Name,-36} {entry.Rate,8:F1} GFLOP/s {Share(entry),6:P0}");
     foreach ((string name, double rate) in streaming) Console.WriteLine($"{name,-36} {rate,8:F1} GB/s    {rate / read,6:P0}");
+    Console.WriteLine($"{Isa.CurrentName}: {integerPeak:F1} Gop/s");
+    foreach ((string name, double bandwidth, double operations) in packed)
+        Console.WriteLine($"{name,-50} {bandwidth,8:F1} GB/s {bandwidth / read,6:P0} {operations,8:F1} Gop/s {operations / integerPeak,6:P0}");
 }
 
 void PrintJson() => Console.WriteLine(JsonSerializer.Serialize(new
@@ -66,6 +79,8 @@ void PrintJson() => Console.WriteLine(JsonSerializer.Serialize(new
     fma_gflop_s = peak,
     read_gb_s = read,
     products = arithmetic.Select(entry => new { name = entry.Name, threads = entry.Threads, gflop_s = entry.Rate, share = Share(entry) }),
+    integer_gop_s = integerPeak,
+    packed = packed.Select(entry => new { name = entry.Name, gb_s = entry.Bandwidth, bandwidth_share = entry.Bandwidth / read, gop_s = entry.Operations, share = entry.Operations / integerPeak }),
     few_rows = streaming.Select(entry => new { name = entry.Name, gb_s = entry.Rate, share = entry.Rate / read }),
 }));
 

@@ -31,6 +31,15 @@ public sealed unsafe class Context
     /// <summary>How activations are stored.</summary>
     public DType ActivationType { get; }
 
+    /// <summary>
+    /// Bits of the integers that inputs of packed weights are turned into, each block of 32 inputs with its own scale: 8 or 16. By default 8 for block
+    /// formats, whose convention it is, and 16 for weights quantised by output row, as the paper keeps activations at 16 bits.
+    /// </summary>
+    public int? InputBits { get; init; }
+
+    /// <summary>How many signed bytes make up an input of a weight of this type.</summary>
+    internal int InputPlanes(DType weight) => InputBits switch { 8 => 1, 16 => 2, _ => weight.IsBlock() ? 1 : 2 };
+
     /// <summary>Whether operations are being recorded for a backward pass.</summary>
     public bool Recording => _tape is not null;
 

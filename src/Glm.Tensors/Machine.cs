@@ -11,14 +11,26 @@ public static unsafe class Machine
     /// 10^9 operations per second of float32 fused multiply-adds in registers, all threads together, best of many short runs in half a second: the most that a
     /// program could compute.
     /// </summary>
-    public static double FmaPeak(Workers workers)
+    public static double FmaPeak(Workers workers) => Peak(workers, () => Multiply(Isa.Current));
+
+    /// <summary>The same for products of bytes summed in 32-bit integers by AVX-512 VNNI; 0 where code for it cannot be generated.</summary>
+    public static double VnniPeak(Workers workers) => !Isa.HasVnni ? 0 : Peak(workers, () =>
+    {
+        GeneratedCode.VnniLoop();
+        return GeneratedCode.VnniOperations;
+    });
+
+    /// <summary>The peak of the arithmetic that packed weights are multiplied with: VNNI where kernels use it, else the vectors' own.</summary>
+    public static double PanelPeak(Workers workers) => Isa.Extension == CodeExtension.Vnni ? VnniPeak(workers) : FmaPeak(workers);
+
+    private static double Peak(Workers workers, Func<double> work)
     {
         double best = 0;
         for (long start = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(start).TotalSeconds < 0.5;)
         {
             double operations = 0;
             long run = Stopwatch.GetTimestamp();
-            workers.For(workers.Threads, (_, _) => operations = Multiply(Isa.Current));
+            workers.For(workers.Threads, (_, _) => operations = work());
             best = Math.Max(best, workers.Threads * operations / Stopwatch.GetElapsedTime(run).TotalSeconds / 1e9);
         }
         return best;

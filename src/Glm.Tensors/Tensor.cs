@@ -55,7 +55,13 @@ public sealed unsafe class Tensor
     public long Count { get; }
 
     /// <summary>Size of the data in bytes, without scales.</summary>
-    public long Bytes => Type.Bytes(Count);
+    public long Bytes => Panels is { } panels ? panels.Bytes : Type.Bytes(Count);
+
+    /// <summary>Whether this is a weight that <see cref="Pack"/> brought into the order in which a kernel reads it.</summary>
+    public bool IsPacked => Panels is not null;
+
+    /// <summary>The layout of a packed weight.</summary>
+    internal PanelLayout? Panels { get; private init; }
 
     /// <summary>The innermost dimension.</summary>
     public int Columns => _shape.Length == 0 ? 1 : _shape[^1];
@@ -121,6 +127,21 @@ public sealed unsafe class Tensor
         if (!fits || scales.Type != DType.Float16 || segments == 0 || scales.Columns != rows || columns % segments != 0)
             throw new ArgumentException($"{this} with scales {scales} is not a quantised weight {Describe([rows, columns])}");
         return new Tensor(_storage, Data, type, [rows, columns]) { Scales = scales.Reshape(segments, rows) };
+    }
+
+    /// <summary>
+    /// A copy of this quantised weight <c>[out, in]</c> in the order in which the fastest kernels read it: the same values, at nearly the same size.
+    /// Scales by output row are shared.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">This is no quantised weight, or is packed already.</exception>
+    public Tensor Pack(Workers workers)
+    {
+        if (IsPacked || !PanelLayout.Takes(Type) || _shape.Length != 2 || (!Type.IsBlock() && Scales is null))
+            throw new InvalidOperationException($"{this} is not a quantised weight in rows");
+        var layout = new PanelLayout(Type, Rows, Columns, Scales?.Rows ?? 1);
+        var storage = Storage.Native(layout.Bytes);
+        workers.For(layout.Panels, (panel, _) => PanelPacking.PackPanel(layout, Data, panel, storage.Data + panel * layout.PanelBytes));
+        return new Tensor(storage, storage.Data, Type, _shape) { Scales = Scales, Panels = layout };
     }
 
     /// <summary>Rows <paramref name="start"/> to <paramref name="start"/> + <paramref name="rows"/> of the outermost dimension, without a copy.</summary>

@@ -15,28 +15,55 @@ public enum InstructionSet
     Avx512,
 }
 
+/// <summary>What a process may generate code for, beyond the vectors that .NET has intrinsics for.</summary>
+public enum CodeExtension
+{
+    /// <summary>Nothing is generated.</summary>
+    None,
+
+    /// <summary>AVX-512 VNNI: four products of bytes added up per 32-bit lane.</summary>
+    Vnni,
+}
+
 /// <summary>Which instruction set the kernels of this process use; chosen once, at the first use.</summary>
 public static class Isa
 {
+    private const string VnniName = "vnni";
+
     private static readonly Lazy<InstructionSet> Chosen = new(() => Choose(Environment.GetEnvironmentVariable("GLM_ISA")));
+
+    private static readonly Lazy<CodeExtension> ChosenExtension = new(() => ChooseExtension(Environment.GetEnvironmentVariable("GLM_ISA")));
 
     /// <summary>The best set that this machine has, or the one that the environment variable <c>GLM_ISA</c> names.</summary>
     /// <exception cref="GlmException"><c>GLM_ISA</c> names a set that is unknown or that this machine lacks.</exception>
     public static InstructionSet Current => Chosen.Value;
 
+    /// <summary>What code is generated for: the most that this machine has, unless <c>GLM_ISA</c> names a set without it.</summary>
+    public static CodeExtension Extension => ChosenExtension.Value;
+
+    /// <summary>What the kernels of this process use, as <c>GLM_ISA</c> would name it.</summary>
+    public static string CurrentName => Extension == CodeExtension.Vnni ? VnniName : Name(Current);
+
     /// <summary>The sets that this machine has, the best one last.</summary>
     public static IReadOnlyList<InstructionSet> Available { get; } = [.. Enum.GetValues<InstructionSet>().Where(IsSupported)];
 
-    /// <summary>The name that <c>GLM_ISA</c> takes: portable, avx2 or avx512.</summary>
+    /// <summary>The name that <c>GLM_ISA</c> takes: portable, avx2 or avx512; vnni stands for avx512 and generated code.</summary>
     public static string Name(InstructionSet isa) => isa.ToString().ToLowerInvariant();
 
     internal static InstructionSet Choose(string? wanted)
     {
-        if (string.IsNullOrEmpty(wanted)) return Available[^1];
+        if (string.IsNullOrEmpty(wanted) || (wanted == VnniName && HasVnni)) return Available[^1];
         foreach (InstructionSet isa in Available)
             if (Name(isa) == wanted) return isa;
-        throw new GlmException($"GLM_ISA: expected one of {string.Join(", ", Available.Select(Name))} (what this machine has), found '{wanted}'");
+        throw new GlmException($"GLM_ISA: expected one of {string.Join(", ", [.. Available.Select(Name), .. HasVnni ? [VnniName] : Array.Empty<string>()])} (what this machine has), found '{wanted}'");
     }
+
+    private static CodeExtension ChooseExtension(string? wanted) =>
+        HasVnni && (string.IsNullOrEmpty(wanted) || wanted == VnniName) ? CodeExtension.Vnni : CodeExtension.None;
+
+    /// <summary>CPUID leaf 7, ECX bit 11; and memory that may hold code (see <see cref="ExecutableMemory"/>).</summary>
+    internal static bool HasVnni { get; } =
+        IsSupported(InstructionSet.Avx512) && (X86Base.CpuId(7, 0).Ecx & 1 << 11) != 0 && ExecutableMemory.IsAllowed;
 
     private static bool IsSupported(InstructionSet isa) => isa switch
     {

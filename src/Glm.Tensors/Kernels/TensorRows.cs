@@ -36,6 +36,11 @@ internal static unsafe class TensorRows
     public static float* Read(Tensor tensor, long row, float* scratch)
     {
         int columns = tensor.Columns;
+        if (tensor.Panels is { } panels)
+        {
+            PanelPacking.ReadRow(panels, tensor.Data, tensor.Scales is null ? null : (Half*)tensor.Scales.Data, checked((int)row), 0, columns, scratch);
+            return scratch;
+        }
         byte* data = tensor.Data + tensor.Type.Bytes(row * columns);
         if (tensor.Type == DType.Float32) return (float*)data;
         ToFloats(data, tensor.Type, scratch, columns);

@@ -22,8 +22,7 @@ public static unsafe class LinearOperation
     {
         if (x.Columns != weight.Columns) throw new ArgumentException($"an input {x} does not fit a weight {weight}");
         var y = context.Arena.Allocate(outputType ?? context.ActivationType, x.Rows, weight.Rows);
-        MatMul.Multiply(
-            context.Workers, x.AsMatrix(), weight.AsMatrix().Transposed, y.AsMatrix(), 1, 0, bias is null ? null : bias.Floats, Isa.Current);
+        Multiply(context, x, weight, bias is null ? null : bias.Floats, y);
         bool weightWanted = weight.RequiresGradient, biasWanted = bias is { RequiresGradient: true };
         context.Record(y, x.RequiresGradient || weightWanted || biasWanted, () =>
         {
@@ -42,6 +41,15 @@ public static unsafe class LinearOperation
             if (biasWanted) AddColumnSums(context, dy, bias!);
         });
         return y;
+    }
+
+    /// <summary>y = x W^T + bias, by the kernel of the weight's kind.</summary>
+    private static void Multiply(Context context, Tensor x, Tensor weight, float* bias, Tensor y)
+    {
+        if (weight.IsPacked)
+            new PanelProduct(x.AsMatrix(), weight, y.AsMatrix(), bias, context.InputPlanes(weight.Type), Isa.Current, Isa.Extension).Run(context.Workers);
+        else
+            MatMul.Multiply(context.Workers, x.AsMatrix(), weight.AsMatrix().Transposed, y.AsMatrix(), 1, 0, bias, Isa.Current);
     }
 
     /// <summary>Adds the sum over the rows of dy to the bias' gradient, rows in order, so that the result does not depend on the threads.</summary>

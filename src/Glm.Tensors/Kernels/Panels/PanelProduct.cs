@@ -1,0 +1,157 @@
+using System.Runtime.Intrinsics;
+
+namespace Glm.Tensors;
+
+/// <summary>
+/// C = X W^T (+ bias) with a packed weight W. The inputs are turned into integers block by block (<see cref="InputTile"/>), tiles of up to 16 rows are
+/// multiplied by panels of 16 outputs (<see cref="PanelKernel"/>), and every weight is read from memory once. Each number is computed by the same
+/// operations whatever the instruction set, the threads and the other rows.
+/// </summary>
+internal readonly unsafe struct PanelProduct
+{
+    /// <summary>Bytes of weights that are one item of the parallel loop, at least.</summary>
+    private const int ItemBytes = 1 << 17;
+
+    private readonly PanelLayout layout;
+    private readonly Matrix x, c;
+    private readonly byte* weights;
+    private readonly Half* scales;
+    private readonly float* bias;
+    private readonly int planes, tiles, tileRows;
+    private readonly InstructionSet isa;
+    private readonly CodeExtension extension;
+
+    /// <summary>A product.</summary>
+    /// <param name="x">Inputs [rows, in].</param>
+    /// <param name="weight">Packed weight [out, in].</param>
+    /// <param name="c">Receives [rows, out]; its columns are contiguous.</param>
+    /// <param name="bias">Binary32 [out], or null.</param>
+    /// <param name="planes">1 for inputs of 8 bits, 2 for 16.</param>
+    /// <param name="isa">Vectors to use.</param>
+    /// <param name="extension">Generated code to use.</param>
+    public PanelProduct(in Matrix x, Tensor weight, in Matrix c, float* bias, int planes, InstructionSet isa, CodeExtension extension)
+    {
+        layout = weight.Panels!.Value;
+        if (x.Rows != c.Rows || x.Columns != layout.Columns || c.Columns != layout.Rows)
+            throw new ArgumentException($"shapes [{x.Rows}, {x.Columns}] x [{layout.Rows}, {layout.Columns}]^T do not give [{c.Rows}, {c.Columns}]");
+        this.x = x;
+        this.c = c;
+        weights = weight.Data;
+        scales = weight.Scales is null ? null : (Half*)weight.Scales.Data;
+        this.bias = bias;
+        this.planes = planes;
+        this.isa = isa;
+        this.extension = extension;
+        tiles = (x.Rows + InputTile.MaxRows - 1) / InputTile.MaxRows;
+        tileRows = tiles == 0 ? 0 : (x.Rows + tiles - 1) / tiles;
+    }
+
+    /// <summary>Computes it.</summary>
+    public void Run(Workers workers)
+    {
+        if (c.Rows == 0 || c.Columns == 0) return;
+        Scratch shared = workers.Rent();
+        try
+        {
+            byte* inputs = (byte*)shared.Left((nint)tiles * TileBytes(tileRows) / sizeof(float) + 1);
+            workers.For(tiles, new QuantizeBody(this, workers, inputs));
+            int panels = (int)Math.Clamp(ItemBytes / layout.PanelBytes, 1, Math.Max(1, layout.Panels / (4 * workers.Threads)));
+            workers.For((layout.Panels + panels - 1) / panels, new MultiplyBody(this, workers, inputs, panels));
+        }
+        finally
+        {
+            workers.Return(shared);
+        }
+    }
+
+    private nint TileBytes(int rows) => (nint)layout.Blocks * new InputTile(rows, planes).BlockBytes;
+
+    private int RowsOf(int tile) => Math.Min(tileRows, x.Rows - tile * tileRows);
+
+    private void Quantize(int tile, byte* target, Scratch scratch)
+    {
+        int rows = RowsOf(tile);
+        var shape = new InputTile(rows, planes);
+        for (int row = 0; row < rows; row++)
+        {
+            int input = tile * tileRows + row;
+            float* values = x.Type == DType.Float32 && x.ColumnStride == 1 ? (float*)x.At(input, 0) : scratch.Right(x.Columns);
+            if (values != (float*)x.At(input, 0)) Elements.Load(x, input, 0, x.Columns, values, isa);
+            shape.SetRow(values, layout, row, target);
+        }
+    }
+
+    private void MultiplyPanel(int panel, byte* inputs, Scratch scratch)
+    {
+        float* sums = scratch.Tile, totals = sums + InputTile.MaxRows * PanelLayout.PanelRows;
+        byte* data = weights + panel * layout.PanelBytes;
+        Half* blockScales = (Half*)(data + layout.ScaleOffset);
+        int first = panel * PanelLayout.PanelRows, columns = Math.Min(PanelLayout.PanelRows, layout.Rows - first);
+        for (int tile = 0; tile < tiles; tile++)
+        {
+            int rows = RowsOf(tile);
+            var shape = new PanelKernelShape(layout.Bits, layout.HasBlockScales, new InputTile(rows, planes));
+            byte* tileInputs = inputs + tile * TileBytes(tileRows);
+            for (int segment = 0; segment < layout.Segments; segment++)
+            {
+                nint block = (nint)segment * layout.SegmentBlocks;
+                var task = new PanelTask
+                {
+                    Weights = data + block * layout.BlockBytes,
+                    Scales = blockScales + block * PanelLayout.PanelRows,
+                    Inputs = tileInputs + block * shape.Tile.BlockBytes,
+                    Blocks = layout.SegmentBlocks,
+                    Sums = sums,
+                };
+                if (extension == CodeExtension.Vnni) VnniPanelKernels.Get(shape)(&task);
+                else PanelKernel.Run(shape, task, isa);
+                if (scales is not null) AddSegment(scales + (long)segment * layout.Rows + first, columns, rows, segment == 0, sums, totals);
+            }
+            for (int row = 0; row < rows; row++)
+                Store((scales is null ? sums : totals) + row * PanelLayout.PanelRows, tile * tileRows + row, first, columns);
+        }
+    }
+
+    /// <summary>totals += scale of the output row * sums of a segment.</summary>
+    private void AddSegment(Half* rowScales, int columns, int rows, bool isFirst, float* sums, float* totals)
+    {
+        float* wide = stackalloc float[PanelLayout.PanelRows];
+        Conversion.Widen((byte*)rowScales, DType.Float16, wide, columns, isa);
+        Vector512<float> scale = Vector512.Load(wide);
+        for (int row = 0; row < rows; row++, sums += PanelLayout.PanelRows, totals += PanelLayout.PanelRows)
+        {
+            Vector512<float> sum = Vector512.Load(sums);
+            (isFirst ? sum * scale : Vector512.FusedMultiplyAdd(sum, scale, Vector512.Load(totals))).Store(totals);
+        }
+    }
+
+    private void Store(float* values, int row, int column, int columns)
+    {
+        if (bias is not null)
+            for (int i = 0; i < columns; i++) values[i] += bias[column + i];
+        byte* target = c.At(row, column);
+        if (c.Type == DType.Float32) Buffer.MemoryCopy(values, target, columns * sizeof(float), columns * sizeof(float));
+        else Conversion.Narrow(values, target, c.Type, columns, isa);
+    }
+
+    private readonly struct QuantizeBody(PanelProduct product, Workers workers, byte* inputs) : ILoopBody
+    {
+        public void Invoke(int item, int worker)
+        {
+            Scratch scratch = workers.Rent();
+            product.Quantize(item, inputs + item * product.TileBytes(product.tileRows), scratch);
+            workers.Return(scratch);
+        }
+    }
+
+    private readonly struct MultiplyBody(PanelProduct product, Workers workers, byte* inputs, int panels) : ILoopBody
+    {
+        public void Invoke(int item, int worker)
+        {
+            Scratch scratch = workers.Rent();
+            for (int panel = item * panels; panel < Math.Min((item + 1) * panels, product.layout.Panels); panel++)
+                product.MultiplyPanel(panel, inputs, scratch);
+            workers.Return(scratch);
+        }
+    }
+}
