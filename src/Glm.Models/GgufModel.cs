@@ -26,14 +26,20 @@ public static class GgufModel
 
     /// <summary>Loads a model.</summary>
     /// <param name="path">The file.</param>
+    /// <param name="packing">If given, threads that bring quantised matrices into the order in which kernels read them: faster to compute with, but no longer views.</param>
     /// <exception cref="GlmException">The file is damaged, holds another architecture, lacks a key or a tensor, or has a tensor of an unsupported type.</exception>
-    public static ChatGlm2 Load(string path)
+    public static ChatGlm2 Load(string path, Workers? packing = null)
     {
         var file = GgufFile.Open(path);
         var config = ReadConfig(file);
         var names = Names(config);
         var shapes = ChatGlm2.Shapes(config).ToDictionary(p => p.Name, p => p.Shape);
-        return new ChatGlm2(config, name => Parameter(file, names[name], shapes[name]));
+        return new ChatGlm2(config, name =>
+        {
+            var tensor = Parameter(file, names[name], shapes[name]);
+            // Of the embedding, rows are looked up; nothing is multiplied with it.
+            return packing is not null && tensor.Type.IsBlock() && name != ChatGlm2.EmbeddingName ? tensor.Pack(packing) : tensor;
+        });
     }
 
     /// <summary>The shape of the model in a file.</summary>

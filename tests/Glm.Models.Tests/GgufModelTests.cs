@@ -32,6 +32,18 @@ public sealed class GgufModelTests : IDisposable
         Close.Require("logits", Logits(dense), Logits(model), 2e-4, 2e-4);
     }
 
+    /// <summary>Inputs of packed weights are rounded to 16 bits per block here.</summary>
+    [Theory]
+    [InlineData(2u)]
+    [InlineData(8u)]
+    public void Packed_matrices_compute_the_same(uint code)
+    {
+        float[] expected = Logits(Load(new TinyGguf { MatrixType = code }));
+        var packed = GgufModel.Load(Target, _workers);
+        Assert.Equal(4 * TinyGguf.Layers + 1, packed.Parameters.Count(p => p.Tensor.IsPacked));
+        Close.Require("logits", expected, Logits(packed), 1e-3, 1e-3);
+    }
+
     [Fact]
     public void Every_tensor_has_its_place()
     {
@@ -112,7 +124,7 @@ public sealed class GgufModelTests : IDisposable
 
     private float[] Logits(ChatGlm2 model)
     {
-        var context = new Context(_workers);
+        var context = new Context(_workers) { InputBits = 16 };
         int[] ids = [.. Enumerable.Range(0, 20).Select(i => 300 + i * 7919 % 200)];
         var hidden = model.Forward(context, context.Integers(ids), context.Integers([.. Enumerable.Range(0, ids.Length)]), model.Within(context, [new(0, ids.Length, 0)]));
         return model.Logits(context, hidden).ToArray();
