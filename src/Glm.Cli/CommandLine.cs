@@ -26,6 +26,7 @@ internal sealed class CommandLine
             TokenizeCommand.Create(terminal),
             DataCommand.Create(terminal),
             PretrainCommand.Create(terminal),
+            BenchCommand.Create(terminal),
         };
         _root.Options.OfType<HelpOption>().Single().Action = new HelpWithExamples();
         _root.SetAction(parse => new HelpWithExamples().Invoke(parse));

@@ -59,7 +59,7 @@ public sealed class Lambada(Session session, Tokenizer tokenizer)
         var special = tokenizer.Special;
         int[] endTokens = [special.Eop, special.Eos];
         int[] ids = tokenizer.Encode(text);
-        int room = Math.Max(0, session.Model.Config.MaxSequenceLength - NewTokens - 2);
+        int room = Math.Max(0, session.Model.MaxSequenceLength - NewTokens - 2);
         if (ids.Length > room) ids = ids[^room..]; // the end of a long text is kept (spec 8.3)
         var context = unidirectional
             ? new DecodingContext([special.GMask, special.Sop, .. ids], 1, null)

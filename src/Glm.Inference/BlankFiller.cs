@@ -21,11 +21,14 @@ public sealed partial class BlankFiller
     private readonly Tokenizer? _tokenizer;
 
     /// <summary>Fills blanks in texts.</summary>
+    /// <exception cref="GlmException">The model is causal, so it cannot see what follows a blank.</exception>
     public BlankFiller(Session session, Tokenizer tokenizer) : this(session, tokenizer.Special) => _tokenizer = tokenizer;
 
     /// <summary>Fills blanks in token ids.</summary>
+    /// <exception cref="GlmException">The model is causal, so it cannot see what follows a blank.</exception>
     public BlankFiller(Session session, SpecialTokens special)
     {
+        if (session.Model.IsCausal) throw new GlmException("model: expected one that sees its context in both directions to fill blanks, found a causal one");
         _session = session;
         _special = special;
     }
@@ -76,7 +79,7 @@ public sealed partial class BlankFiller
     {
         if (_tokenizer is null && options.Stop.Count > 0) throw new InvalidOperationException("stop strings take a tokenizer");
         int[] sequence = [.. ids, .. ids.Any(IsMask) ? Array.Empty<int>() : [_special.GMask], .. open ? Array.Empty<int>() : [_special.Eos]];
-        int longest = _session.Model.Config.MaxSequenceLength;
+        int longest = _session.Model.MaxSequenceLength;
         if (sequence.Length > longest) throw new GlmException($"text: expected at most {longest} tokens, which is what the model reads, found {sequence.Length}");
         int mask = FilledMask(sequence, _special);
         int most = sequence.Count(id => id == mask) + MaximumGeneratedBlanks;

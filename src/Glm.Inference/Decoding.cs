@@ -41,7 +41,7 @@ public static class Decoding
         var beams = new List<KvCache.Sequence> { session.Cache.Add() };
         try
         {
-            int length = context.Ids.Length, steps = 0, vocabulary = session.Model.Config.VocabSize;
+            int length = context.Ids.Length, steps = 0, vocabulary = session.Model.VocabSize;
             strategy.Begin(context.Ids);
             int[] positions = [.. Enumerable.Range(0, length).Select(context.PositionOf)];
             var logits = session.Run([new SessionInput(beams[0], context.Ids, positions, context.Division)], cancellation: cancellation);

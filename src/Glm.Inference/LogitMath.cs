@@ -34,6 +34,9 @@ internal static class LogitMath
         return max;
     }
 
+    /// <summary>Where the largest value stands first.</summary>
+    public static int ArgMax(ReadOnlySpan<float> x) => x.IndexOf(Max(x));
+
     /// <summary>The <paramref name="k"/>-th largest value, k from 1.</summary>
     public static float KthLargest(ReadOnlySpan<float> x, int k)
     {

@@ -13,7 +13,7 @@ public sealed class Scorer
     private const int BatchTokens = 2048;
     private const int LogitElements = 8 << 20;
 
-    private readonly Glm130B _model;
+    private readonly LanguageModel _model;
     private readonly Context _context;
     private readonly SpecialTokens _special;
     private readonly ScoringOptions _options;
@@ -24,14 +24,14 @@ public sealed class Scorer
     /// <param name="special">Ids of [gMASK] and sop.</param>
     /// <param name="options">Windows.</param>
     /// <param name="activationType">How activations are stored.</param>
-    public Scorer(Glm130B model, Workers workers, SpecialTokens special, ScoringOptions? options = null, DType activationType = DType.Float32)
+    public Scorer(LanguageModel model, Workers workers, SpecialTokens special, ScoringOptions? options = null, DType activationType = DType.Float32)
     {
         _model = model;
         _context = new Context(workers, activationType);
         _special = special;
         _options = options ?? new ScoringOptions();
-        if (_options.MaxSequenceLength > model.Config.MaxSequenceLength)
-            throw new GlmException($"max_sequence_length: expected at most the model's {model.Config.MaxSequenceLength}, found {_options.MaxSequenceLength}");
+        if (_options.MaxSequenceLength > model.MaxSequenceLength)
+            throw new GlmException($"max_sequence_length: expected at most the model's {model.MaxSequenceLength}, found {_options.MaxSequenceLength}");
     }
 
     /// <summary>Bits per byte: nats / (ln 2 x UTF-8 bytes).</summary>
@@ -48,13 +48,13 @@ public sealed class Scorer
     /// <exception cref="GlmException">An id lies outside the vocabulary.</exception>
     public float[][] Score(IReadOnlyList<int[]> texts, IProgress<long>? progress = null, CancellationToken cancellation = default)
     {
-        int longest = _options.MaxSequenceLength ?? _model.Config.MaxSequenceLength;
+        int longest = _options.MaxSequenceLength ?? _model.MaxSequenceLength;
         int stride = _options.Stride ?? Math.Max(1, longest / 2);
         float[][] scores = [.. texts.Select(text => new float[text.Length])];
         int[] scored = new int[texts.Count];
         long done = 0;
         foreach (var batch in Batches(texts.SelectMany((text, index) =>
-            ScoringWindow.Of(text, longest, stride, _special.GMask, _special.Sop, _options.Unidirectional).Select(window => (index, window)))))
+            ScoringWindow.Of(text, longest, stride, _special.GMask, _special.Sop, _options.Unidirectional || _model.IsCausal).Select(window => (index, window)))))
         {
             cancellation.ThrowIfCancellationRequested();
             float[] values = Score([.. batch.Select(item => item.Window)]);
@@ -98,7 +98,7 @@ public sealed class Scorer
     private float[] LogProbabilities(Tensor hidden, int[] rows, int[] targets)
     {
         float[] values = new float[rows.Length];
-        int block = Math.Max(32, LogitElements / _model.Config.VocabSize);
+        int block = Math.Max(32, LogitElements / _model.VocabSize);
         var mark = _context.Arena.Mark;
         for (int start = 0; start < rows.Length; start += block, _context.Arena.Release(mark))
         {

@@ -28,15 +28,19 @@ public sealed class Session
     /// <param name="workers">Threads to compute with.</param>
     /// <param name="activationType">How activations are stored.</param>
     /// <param name="cacheType">How keys and values are stored.</param>
-    public Session(Glm130B model, Workers workers, DType activationType = DType.Float32, DType cacheType = DType.Float32)
+    public Session(LanguageModel model, Workers workers, DType activationType = DType.Float32, DType cacheType = DType.Float32)
     {
         Model = model;
         _context = new Context(workers, activationType);
-        Cache = new KvCache(model.Config.NumLayers, model.Heads, cacheType);
+        CacheType = cacheType;
+        Cache = new KvCache(model.NumLayers, model.Heads, cacheType);
     }
 
     /// <summary>The model.</summary>
-    public Glm130B Model { get; }
+    public LanguageModel Model { get; }
+
+    /// <summary>How keys and values are stored.</summary>
+    public DType CacheType { get; }
 
     /// <summary>Keys and values; <see cref="KvCache.Add"/> begins a sequence, <see cref="KvCache.Sequence.Release"/> ends it.</summary>
     public KvCache Cache { get; }
@@ -49,7 +53,7 @@ public sealed class Session
     /// Logits <c>[sequences or tokens, vocabulary]</c> in the order of the inputs. They lie in a buffer of the session, which the caller may
     /// overwrite and the next call does.
     /// </returns>
-    /// <exception cref="GlmException">An id or a position lies outside the model.</exception>
+    /// <exception cref="GlmException">An id or a position lies outside the model, or a causal model is given a bidirectional context.</exception>
     public Span<float> Run(IReadOnlyList<SessionInput> inputs, bool allTokens = false, CancellationToken cancellation = default)
     {
         int tokens = inputs.Sum(input => input.Ids.Length);
@@ -60,6 +64,7 @@ public sealed class Session
             var input = inputs[i];
             if (input.Ids.IsEmpty || input.Ids.Length != input.Positions.Length)
                 throw new ArgumentException($"{input.Ids.Length} ids and {input.Positions.Length} positions", nameof(inputs));
+            if (Model.IsCausal && input.Division > 1) throw new GlmException($"division: expected 0, since the model is causal, found {input.Division}");
             input.Ids.Span.CopyTo(ids.AsSpan(row));
             input.Positions.Span.CopyTo(positions.AsSpan(row));
             sequences[i] = input.Sequence.Append(row, input.Ids.Length, input.Division);

@@ -4,14 +4,14 @@ namespace Glm.Models;
 
 /// <summary>
 /// The GLM-130B architecture (paper section 2.1, spec sections 1 and 11), for training and inference alike: a recording context adds the
-/// backward pass, a cache behind <see cref="Attend"/> adds incremental decoding, quantised tensors stand where dense ones do.
+/// backward pass, a cache behind <see cref="LanguageModel.Attend"/> adds incremental decoding, quantised tensors stand where dense ones do.
 /// </summary>
 /// <remarks>
 /// Noteworthy: Post-LN DeepNorm written so that each layer norm opens the sublayer after it, hence the residual carries the <em>normalised</em> input;
 /// one rotary embedding over whole heads; the fused projection is laid out by head, then query, key, value; the <em>second</em> half of the
 /// feed-forward projection is the gate; the output matrix is the embedding. Parameter names are those of the released checkpoints.
 /// </remarks>
-public sealed class Glm130B
+public sealed class Glm130B : LanguageModel
 {
     private readonly RotaryTables _rotary;
 
@@ -19,34 +19,25 @@ public sealed class Glm130B
     /// <param name="config">Its shape.</param>
     /// <param name="parameter">Gives the tensor of a name; matrices may be quantised by output row.</param>
     /// <exception cref="GlmException">A tensor has another shape than the configuration says.</exception>
-    public Glm130B(Glm130BConfig config, Func<string, Tensor> parameter)
+    public Glm130B(Glm130BConfig config, Func<string, Tensor> parameter) : base(Shapes(config.Validated("model")), parameter)
     {
-        Config = config.Validated("model");
-        var tensors = new Dictionary<string, Tensor>();
-        foreach (var (name, shape) in Shapes(config))
-        {
-            var tensor = parameter(name);
-            if (!tensor.Shape.SequenceEqual(shape))
-                throw new GlmException($"{name}: expected the shape [{string.Join(", ", shape)}], found {tensor}");
-            tensors[name] = tensor;
-        }
-        WordEmbeddings = tensors["transformer.word_embeddings.weight"];
-        Layers = [.. Enumerable.Range(0, config.NumLayers).Select(i => new Layer(this, i, name => tensors[$"transformer.layers.{i}.{name}"]))];
-        FinalNormGain = tensors["transformer.final_layernorm.weight"];
-        FinalNormBias = tensors["transformer.final_layernorm.bias"];
-        Parameters = [.. Shapes(config).Select(p => (p.Name, tensors[p.Name]))];
+        Config = config;
+        WordEmbeddings = Parameter("transformer.word_embeddings.weight");
+        Layers = [.. Enumerable.Range(0, config.NumLayers).Select(i => new Layer(this, i, name => Parameter($"transformer.layers.{i}.{name}")))];
+        FinalNormGain = Parameter("transformer.final_layernorm.weight");
+        FinalNormBias = Parameter("transformer.final_layernorm.bias");
         Heads = HeadLayout.Interleaved(config.NumAttentionHeads, config.HeadSize);
         _rotary = new RotaryTables(config.MaxSequenceLength, config.HeadSize, config.RotaryMode);
     }
-
-    /// <summary>How the attention of one layer sees keys and values: from the rotated projection <c>[tokens, 3 hidden]</c> to <c>[tokens, hidden]</c>.</summary>
-    public delegate Tensor Attend(Tensor qkv, int layer);
 
     /// <summary>The shape.</summary>
     public Glm130BConfig Config { get; }
 
     /// <summary>Embedding and output matrix <c>[vocabulary, hidden]</c>.</summary>
-    public Tensor WordEmbeddings { get; }
+    public override Tensor WordEmbeddings { get; }
+
+    /// <inheritdoc/>
+    public override Tensor OutputMatrix => WordEmbeddings;
 
     /// <summary>The layers, first to last.</summary>
     public IReadOnlyList<Layer> Layers { get; }
@@ -57,11 +48,20 @@ public sealed class Glm130B
     /// <summary>Bias of the last layer norm <c>[hidden]</c>.</summary>
     public Tensor FinalNormBias { get; }
 
-    /// <summary>All parameters under their names, in the order of <see cref="Shapes"/>.</summary>
-    public IReadOnlyList<(string Name, Tensor Tensor)> Parameters { get; }
+    /// <inheritdoc/>
+    public override int NumLayers => Config.NumLayers;
 
-    /// <summary>Where the heads stand in the fused projection.</summary>
-    public HeadLayout Heads { get; }
+    /// <inheritdoc/>
+    public override HeadLayout Heads { get; }
+
+    /// <inheritdoc/>
+    public override int MaxSequenceLength => Config.MaxSequenceLength;
+
+    /// <inheritdoc/>
+    public override int VocabSize => Config.VocabSize;
+
+    /// <summary>False: the context sees all of itself.</summary>
+    public override bool IsCausal => false;
 
     /// <summary>Dropout on the embedding output and on both sublayers' outputs, while training (spec 1.1).</summary>
     public float HiddenDropout { get; init; }
@@ -108,36 +108,17 @@ public sealed class Glm130B
         name.EndsWith("query_key_value.weight", StringComparison.Ordinal) || name.EndsWith("dense.weight", StringComparison.Ordinal)
         || name.EndsWith("dense_h_to_4h.weight", StringComparison.Ordinal) || name.EndsWith("dense_4h_to_h.weight", StringComparison.Ordinal);
 
-    /// <summary>Hidden states after the last layer norm <c>[tokens, hidden]</c>.</summary>
-    /// <param name="context">Where to run.</param>
-    /// <param name="ids">Int32 token ids <c>[tokens]</c>.</param>
-    /// <param name="positions">Int32 position ids <c>[tokens]</c>; tokens may share one.</param>
-    /// <param name="attend">Attention with its mask or its cache.</param>
-    /// <param name="observe">Sees the embedding (-1) and the output of every layer, which unless recording it must copy to keep.</param>
-    public Tensor Forward(Context context, Tensor ids, Tensor positions, Attend attend, Action<int, Tensor>? observe = null)
+    /// <inheritdoc/>
+    public override Tensor Forward(Context context, Tensor ids, Tensor positions, Attend attend, Action<int, Tensor>? observe = null)
     {
-        var x = Embed(context, ids);
-        observe?.Invoke(-1, x);
-        foreach (var layer in Layers)
-        {
-            var mark = context.Arena.Mark;
-            var y = RecomputeActivations
-                ? context.Recompute(x, input => layer.Forward(context, input, positions, attend))
-                : layer.Forward(context, x, positions, attend);
-            observe?.Invoke(layer.Index, y);
-            if (context.Recording) x = y;
-            else
-            {
-                // No backward pass will ask for what is inside a layer: every layer computes in the same, warm memory.
-                x.CopyFrom(y);
-                context.Arena.Release(mark);
-            }
-        }
+        var x = RunLayers(context, Embed(context, ids), (i, input) => RecomputeActivations
+            ? context.Recompute(input, kept => Layers[i].Forward(context, kept, positions, attend))
+            : Layers[i].Forward(context, input, positions, attend), observe);
         return context.LayerNorm(x, FinalNormGain, FinalNormBias, Config.LayernormEpsilon);
     }
 
-    /// <summary>Attention inside segments of whole sequences, for training and scoring.</summary>
-    public Attend Within(Context context, AttentionSegment[] segments) =>
+    /// <inheritdoc/>
+    public override Attend Within(Context context, AttentionSegment[] segments) =>
         (qkv, _) => context.Attention(qkv, Heads, segments, AttentionDropout);
 
     /// <summary>Word embeddings of the tokens <c>[tokens, hidden]</c>.</summary>
@@ -145,7 +126,7 @@ public sealed class Glm130B
         context.Dropout(context.Embedding(WordEmbeddings, ids, EmbeddingGradientShrink), HiddenDropout);
 
     /// <summary>Float32 logits over the whole vocabulary <c>[rows, vocabulary]</c>; ids without a meaning are not masked (spec 11.9).</summary>
-    public Tensor Logits(Context context, Tensor hidden) => context.Linear(
+    public override Tensor Logits(Context context, Tensor hidden) => context.Linear(
         hidden, WordEmbeddings, outputType: DType.Float32, weightGradientScale: ShrinkOutputGradient ? EmbeddingGradientShrink : 1);
 
     /// <summary>One transformer layer.</summary>

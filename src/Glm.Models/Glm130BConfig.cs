@@ -1,4 +1,3 @@
-using System.Text.Json;
 using System.Text.Json.Serialization;
 
 namespace Glm.Models;
@@ -67,35 +66,12 @@ public sealed record Glm130BConfig
     [JsonIgnore]
     public long ParameterCount => Glm130B.Shapes(this).Sum(parameter => parameter.Shape.Aggregate(1L, (count, size) => count * size));
 
-    private static JsonSerializerOptions Json { get; } = new()
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-        WriteIndented = true,
-        Converters = { new JsonStringEnumConverter(namingPolicy: null, allowIntegerValues: false) },
-        AllowDuplicateProperties = false,
-    };
-
     /// <summary>Reads a <c>config.json</c>.</summary>
     /// <exception cref="GlmException">The file is missing, is not JSON, lacks a field, or describes an impossible model.</exception>
-    public static Glm130BConfig Load(string path)
-    {
-        try
-        {
-            var config = JsonSerializer.Deserialize<Glm130BConfig>(File.ReadAllBytes(path), Json) ?? throw new GlmException($"{path}: the file holds null");
-            return config.Validated(path);
-        }
-        catch (JsonException error)
-        {
-            throw new GlmException($"{path}: not a model configuration: {error.Message}", error);
-        }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
-        {
-            throw new GlmException($"{path}: cannot be read: {error.Message}", error);
-        }
-    }
+    public static Glm130BConfig Load(string path) => ConfigJson.Read<Glm130BConfig>(path).Validated(path);
 
     /// <summary>The text of <c>config.json</c>.</summary>
-    public string ToJson() => JsonSerializer.Serialize(this, Json);
+    public string ToJson() => ConfigJson.Write(this);
 
     /// <summary>This configuration, if a model can have it.</summary>
     /// <param name="source">What to name in the error.</param>

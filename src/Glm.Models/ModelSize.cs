@@ -24,7 +24,7 @@ public static class ModelSize
     }
 
     /// <summary>Bytes of the parameters of a model as they are, scales included.</summary>
-    public static long WeightBytes(Glm130B model) => model.Parameters.Sum(parameter => parameter.Tensor.Bytes + (parameter.Tensor.Scales?.Bytes ?? 0));
+    public static long WeightBytes(LanguageModel model) => model.Parameters.Sum(parameter => parameter.Tensor.Bytes + (parameter.Tensor.Scales?.Bytes ?? 0));
 
     /// <summary>Bytes of keys and values that one token adds to the cache (spec 1.9).</summary>
     public static long CacheBytesPerToken(Glm130BConfig config, DType type) => type.Bytes(2L * config.NumLayers * config.HiddenSize);

@@ -36,6 +36,42 @@ public static unsafe class Machine
         return best;
     }
 
+    /// <summary>
+    /// 10^9 bytes per second that all threads together read from memory that no cache holds, best of a few passes over a buffer.
+    /// </summary>
+    /// <param name="workers">The threads.</param>
+    /// <param name="bytes">Size of the buffer; less is taken where less memory is free.</param>
+    public static double ReadBandwidth(Workers workers, long bytes = 1L << 30)
+    {
+        const int passes = 5;
+        const long line = 64;
+        bytes = Math.Max(line, Math.Min(bytes, FreeMemory() / 2) / line * line);
+        var buffer = Tensor.Allocate(DType.Float32, checked((int)(bytes / sizeof(float))));
+        // Memory that was never written has no pages of its own.
+        workers.Split(buffer.Count, (int)line, (start, end, _) => new Span<float>(buffer.Floats + start, (int)(end - start)).Fill(1));
+        double best = 0;
+        for (int pass = 0; pass < passes; pass++)
+        {
+            long start = Stopwatch.GetTimestamp();
+            workers.Split(buffer.Count, (int)line, (from, to, _) => Read(buffer.Floats + from, (nint)(to - from), Isa.Current));
+            best = Math.Max(best, bytes / Stopwatch.GetElapsedTime(start).TotalSeconds / 1e9);
+        }
+        return best;
+    }
+
+    /// <summary>Bytes of memory that this process could still take.</summary>
+    public static long FreeMemory()
+    {
+        const string field = "MemAvailable:";
+        var collector = GC.GetGCMemoryInfo();
+        long free = Math.Max(0, collector.TotalAvailableMemoryBytes - Environment.WorkingSet);
+        if (!OperatingSystem.IsLinux()) return free;
+        foreach (string text in File.ReadLines("/proc/meminfo"))
+            if (text.StartsWith(field, StringComparison.Ordinal) && long.TryParse(text.AsSpan(field.Length).Trim().TrimEnd("kB").Trim(), out long kibibytes))
+                return Math.Min(free, kibibytes << 10);
+        return free;
+    }
+
     /// <summary>Some tenths of a millisecond of fused multiply-adds in registers, on one thread; returns the operations done.</summary>
     internal static double Multiply(InstructionSet isa) => isa switch
     {

@@ -20,55 +20,80 @@ public readonly record struct HeadLayout(
     /// <summary>By head, then query, key, value (spec 1.4).</summary>
     public static HeadLayout Interleaved(int heads, int headSize) =>
         new(heads, heads, headSize, 0, headSize, 2 * headSize, 3 * headSize, 3 * headSize);
+
+    /// <summary>All queries, then all keys, then all values (ChatGLM spec 1).</summary>
+    public static HeadLayout Blocked(int heads, int keyValueHeads, int headSize) =>
+        new(heads, keyValueHeads, headSize, 0, heads * headSize, (heads + keyValueHeads) * headSize, headSize, headSize);
+}
+
+/// <summary>Which elements of a head the rotary embedding turns together, r being the number of elements that it turns.</summary>
+public enum RotaryPairing
+{
+    /// <summary>j and j + r / 2: GLM-130B (spec 1.5).</summary>
+    Halves,
+
+    /// <summary>2 j and 2 j + 1: ChatGLM2 and its successors (ChatGLM spec 3.3).</summary>
+    Neighbours,
 }
 
 /// <summary>Rotary position embedding.</summary>
 public static unsafe class RotaryOperation
 {
     /// <summary>
-    /// Rotates the queries and keys inside a fused projection, in place (spec 1.5): with x = [x1, x2] the halves of a head and c, s the rows of the
-    /// tables at the token's position, x1' = x1 c - x2 s, x2' = x2 c + x1 s. The way back is the rotation by the opposite angle.
+    /// Rotates the queries and keys inside a fused projection, in place: the first r elements of every head, r being twice the width of the tables, the rest
+    /// stays. With (x1, x2) a pair of elements and c, s the entry of the tables at the token's position and the pair's number, x1' = x1 c - x2 s,
+    /// x2' = x2 c + x1 s. The way back is the rotation by the opposite angle.
     /// </summary>
     /// <param name="context">Where to run.</param>
     /// <param name="qkv">The projection <c>[rows, …]</c>.</param>
     /// <param name="layout">Where the heads are in it.</param>
     /// <param name="positions">Int32 <c>[rows]</c>.</param>
-    /// <param name="cos">Float32 <c>[positions, head size / 2]</c>.</param>
+    /// <param name="cos">Float32 <c>[positions, r / 2]</c>, r at most the head size.</param>
     /// <param name="sin">The same for the sine.</param>
+    /// <param name="pairing">Which elements form a pair.</param>
     /// <returns><paramref name="qkv"/>.</returns>
     /// <exception cref="GlmException">A position lies outside the tables.</exception>
-    public static Tensor Rotary(this Context context, Tensor qkv, HeadLayout layout, Tensor positions, Tensor cos, Tensor sin)
+    public static Tensor Rotary(
+        this Context context, Tensor qkv, HeadLayout layout, Tensor positions, Tensor cos, Tensor sin, RotaryPairing pairing = RotaryPairing.Halves)
     {
+        if (2 * cos.Columns > layout.HeadSize) throw new ArgumentException($"tables {cos} are too wide for heads of {layout.HeadSize}", nameof(cos));
         int rows = qkv.Rows;
         for (int i = 0; i < rows; i++)
             if ((uint)positions.Ints[i] >= (uint)cos.Rows) throw new GlmException($"position {positions.Ints[i]} of token {i} lies outside the {cos.Rows} positions of the model");
-        context.ForRows(rows, new RotateBody(context, qkv, layout, positions, cos, sin, 1));
-        if (context.Recording) RecordBackward(context, qkv, layout, positions, cos, sin);
+        context.ForRows(rows, new RotateBody(context, qkv, layout, positions, cos, sin, pairing, 1));
+        if (context.Recording) RecordBackward(context, qkv, layout, positions, cos, sin, pairing);
         return qkv;
     }
 
-    private static void RecordBackward(Context context, Tensor qkv, HeadLayout layout, Tensor positions, Tensor cos, Tensor sin) =>
+    private static void RecordBackward(Context context, Tensor qkv, HeadLayout layout, Tensor positions, Tensor cos, Tensor sin, RotaryPairing pairing) =>
         context.Record(qkv, qkv.RequiresGradient, () =>
-            context.ForRows(qkv.Rows, new RotateBody(context, qkv.Gradient!, layout, positions, cos, sin, -1)));
+            context.ForRows(qkv.Rows, new RotateBody(context, qkv.Gradient!, layout, positions, cos, sin, pairing, -1)));
 
-    private readonly struct RotateBody(Context context, Tensor x, HeadLayout layout, Tensor positions, Tensor cos, Tensor sin, float direction) : IRangeBody
+    private readonly struct RotateBody(
+        Context context, Tensor x, HeadLayout layout, Tensor positions, Tensor cos, Tensor sin, RotaryPairing pairing, float direction) : IRangeBody
     {
         public void Invoke(long start, long end, int worker)
         {
-            int half = layout.HeadSize / 2;
+            int half = cos.Columns;
             float* scratch = context.Scratch(worker, x.Columns);
             for (long row = start; row < end; row++)
             {
                 float* values = TensorRows.Read(x, row, scratch);
                 float* c = cos.Floats + (long)positions.Ints[row] * half, s = sin.Floats + (long)positions.Ints[row] * half;
-                for (int head = 0; head < layout.Heads; head++) RotateHead(values + layout.QueryOffset + head * layout.QueryStride, c, s, half, direction);
-                for (int head = 0; head < layout.KeyValueHeads; head++) RotateHead(values + layout.KeyOffset + head * layout.KeyValueStride, c, s, half, direction);
+                for (int head = 0; head < layout.Heads; head++) RotateHead(values + layout.QueryOffset + head * layout.QueryStride, c, s, half, pairing, direction);
+                for (int head = 0; head < layout.KeyValueHeads; head++) RotateHead(values + layout.KeyOffset + head * layout.KeyValueStride, c, s, half, pairing, direction);
                 TensorRows.Write(x, row, values);
             }
         }
     }
 
-    private static void RotateHead(float* x, float* cos, float* sin, int half, float direction)
+    private static void RotateHead(float* x, float* cos, float* sin, int half, RotaryPairing pairing, float direction)
+    {
+        if (pairing == RotaryPairing.Halves) RotateHalves(x, cos, sin, half, direction);
+        else RotateNeighbours(x, cos, sin, half, direction);
+    }
+
+    private static void RotateHalves(float* x, float* cos, float* sin, int half, float direction)
     {
         for (int i = 0; i < half; i += Vectors.Width)
         {
@@ -77,6 +102,23 @@ public static unsafe class RotaryOperation
             Vector512<float> x1 = Vectors.Load(x + i, count), x2 = Vectors.Load(x + half + i, count);
             Vectors.Store(x1 * c - x2 * s, x + i, count);
             Vectors.Store(x2 * c + x1 * s, x + half + i, count);
+        }
+    }
+
+    /// <summary>Eight pairs at a time: x' = x [c, c, …] + (x with its pairs exchanged) [-s, s, …].</summary>
+    private static void RotateNeighbours(float* x, float* cos, float* sin, int half, float direction)
+    {
+        const int pairs = Vectors.Width / 2;
+        var twice = Vector512.Create(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
+        var exchanged = Vector512.Create(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
+        var signs = Vector512.Create(Vector128.Create(-direction, direction, -direction, direction));
+        for (int i = 0; i < half; i += pairs)
+        {
+            int count = Math.Min(pairs, half - i);
+            var c = Vector512.Shuffle(Vectors.Load(cos + i, count), twice);
+            var s = Vector512.Shuffle(Vectors.Load(sin + i, count), twice) * signs;
+            var value = Vectors.Load(x + 2 * i, 2 * count);
+            Vectors.Store(value * c + Vector512.Shuffle(value, exchanged) * s, x + 2 * i, 2 * count);
         }
     }
 }

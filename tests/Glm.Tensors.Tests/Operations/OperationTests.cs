@@ -78,6 +78,25 @@ public sealed class OperationTests
 
     [Theory]
     [MemberData(nameof(Shapes))]
+    public void RmsNorm(DType type, int rows, int columns) => OperationCheck.Require(
+        (context, t) => context.RmsNorm(t[0], t[1], 1e-2f), x => ScalarTwins.RmsNorm(x[0], x[1], 1e-2f),
+        type, [Input.Of(type, rows, columns), Input.Of(DType.Float32, columns)]);
+
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public void SwiGlu(DType type, int rows, int inner) => OperationCheck.Require(
+        (context, t) => context.SwiGlu(t[0]), x => ScalarTwins.SwiGlu(x[0], inner), type, [Input.Single(type, rows, 2 * inner)]);
+
+    [Fact]
+    public void SwiGlu_of_far_gates_is_finite()
+    {
+        using var workers = new Workers(1);
+        var y = new Context(workers).SwiGlu(Tensor.From([-1e4f, -90, 90, 1e4f, 1, 1, 1, 1], 1, 8)).ToArray();
+        Assert.Equal([0f, 0f, 90f, 1e4f], Array.ConvertAll(y, v => MathF.Abs(v) < 1e-30f ? 0 : v));
+    }
+
+    [Theory]
+    [MemberData(nameof(Shapes))]
     public void GeGlu(DType type, int rows, int inner) => OperationCheck.Require(
         (context, t) => context.GeGlu(t[0]), x => ScalarTwins.GeGlu(x[0], inner), type, [Input.Single(type, rows, 2 * inner)]);
 
@@ -159,9 +178,27 @@ public sealed class OperationTests
             float[] angles = [.. Enumerable.Range(0, 9 * size / 2).Select(i => i * 0.37f)], cos = Array.ConvertAll(angles, MathF.Cos), sin = Array.ConvertAll(angles, MathF.Sin);
             Tensor cosines = Tensor.From(cos, 9, size / 2), sines = Tensor.From(sin, 9, size / 2);
             OperationCheck.Require(
-                (context, t) => context.Rotary(t[0], layout, context.Integers(positions), cosines, sines), x => ScalarTwins.Rotary(x[0], layout, positions, cos, sin),
+                (context, t) => context.Rotary(t[0], layout, context.Integers(positions), cosines, sines), x => ScalarTwins.Rotary(x[0], layout, positions, cos, sin, size / 2),
                 type, [Input.Single(type, rows, Width(layout))]);
         }
+    }
+
+    /// <summary>The first elements of every head alone, in pairs of both kinds.</summary>
+    [Theory]
+    [InlineData(DType.Float32, 3, 2, 34, 17)]
+    [InlineData(DType.Float32, 33, 3, 6, 1)]
+    [InlineData(DType.Float32, 2, 4, 128, 32)]
+    [InlineData(DType.BFloat16, 17, 4, 16, 4)]
+    public void Rotary_of_a_part_of_the_head(DType type, int rows, int heads, int size, int half)
+    {
+        int[] positions = Ids(rows, below: 9);
+        float[] angles = [.. Enumerable.Range(0, 9 * half).Select(i => i * 0.37f)], cos = Array.ConvertAll(angles, MathF.Cos), sin = Array.ConvertAll(angles, MathF.Sin);
+        Tensor cosines = Tensor.From(cos, 9, half), sines = Tensor.From(sin, 9, half);
+        foreach (var layout in Layouts(heads, size))
+            foreach (var pairing in Enum.GetValues<RotaryPairing>())
+                OperationCheck.Require(
+                    (context, t) => context.Rotary(t[0], layout, context.Integers(positions), cosines, sines, pairing),
+                    x => ScalarTwins.Rotary(x[0], layout, positions, cos, sin, half, pairing), type, [Input.Single(type, rows, Width(layout))]);
     }
 
     [Fact]
@@ -183,7 +220,7 @@ public sealed class OperationTests
     {
         yield return HeadLayout.Interleaved(heads, size);
         int groups = heads % 2 == 0 ? heads / 2 : 1;
-        yield return new HeadLayout(heads, groups, size, 0, heads * size, (heads + groups) * size, size, size);
+        yield return HeadLayout.Blocked(heads, groups, size);
     }
 
     internal static int Width(HeadLayout layout) => (layout.Heads + 2 * layout.KeyValueHeads) * layout.HeadSize;

@@ -31,6 +31,14 @@ internal static class ScalarTwins
         })];
     }
 
+    /// <summary>y = x / sqrt(mean square + epsilon) g</summary>
+    public static double[] RmsNorm(double[] x, double[] gain, double epsilon) =>
+        [.. x.Chunk(gain.Length).SelectMany(row => row.Select((v, i) => v / Math.Sqrt(row.Select(w => w * w).Average() + epsilon) * gain[i]))];
+
+    /// <summary>y = v / (1 + e^-v) u, [v, u] = z</summary>
+    public static double[] SwiGlu(double[] z, int inner) =>
+        [.. z.Chunk(2 * inner).SelectMany(row => Enumerable.Range(0, inner).Select(i => row[i] / (1 + Math.Exp(-row[i])) * row[inner + i]))];
+
     /// <summary>y = u v Phi(v), [u, v] = z</summary>
     public static double[] GeGlu(double[] z, int inner) =>
         [.. z.Chunk(2 * inner).SelectMany(row => Enumerable.Range(0, inner).Select(i => row[i] * row[inner + i] * Normal(row[inner + i])))];
@@ -53,11 +61,11 @@ internal static class ScalarTwins
         return [logits.Chunk(width).Select((row, i) => weights[i] * (Math.Log(row.Sum(Math.Exp)) - row[targets[i]])).Sum()];
     }
 
-    /// <summary>(x1, x2) -> (x1 c - x2 s, x2 c + x1 s) for the halves of every query and key.</summary>
-    public static double[] Rotary(double[] qkv, HeadLayout layout, int[] positions, float[] cos, float[] sin)
+    /// <summary>(x1, x2) -> (x1 c - x2 s, x2 c + x1 s) for the pairs of the first 2 <paramref name="half"/> elements of every query and key.</summary>
+    public static double[] Rotary(double[] qkv, HeadLayout layout, int[] positions, float[] cos, float[] sin, int half, RotaryPairing pairing = RotaryPairing.Halves)
     {
         double[] y = [.. qkv];
-        int half = layout.HeadSize / 2, width = qkv.Length / positions.Length;
+        int width = qkv.Length / positions.Length;
         for (int row = 0; row < positions.Length; row++)
         {
             for (int head = 0; head < layout.Heads; head++) Rotate(row, layout.QueryOffset + head * layout.QueryStride);
@@ -69,9 +77,9 @@ internal static class ScalarTwins
         {
             for (int i = 0; i < half; i++)
             {
-                int at = row * width + column + i;
+                int first = row * width + column + (pairing == RotaryPairing.Halves ? i : 2 * i), second = first + (pairing == RotaryPairing.Halves ? half : 1);
                 double c = cos[positions[row] * half + i], s = sin[positions[row] * half + i];
-                (y[at], y[at + half]) = (qkv[at] * c - qkv[at + half] * s, qkv[at + half] * c + qkv[at] * s);
+                (y[first], y[second]) = (qkv[first] * c - qkv[second] * s, qkv[second] * c + qkv[first] * s);
             }
         }
     }

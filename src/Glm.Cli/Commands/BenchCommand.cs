@@ -1,0 +1,82 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Reflection;
+using Glm.Inference;
+using Glm.Models;
+using Glm.Tensors;
+using Spectre.Console;
+
+namespace Glm.Cli.Commands;
+
+/// <summary><c>glm bench</c>: how fast a model reads and writes, beside what the memory and the multipliers of this machine could do.</summary>
+internal static class BenchCommand
+{
+    public static Command Create(Terminal terminal)
+    {
+        var model = new Option<string>("--model") { HelpName = "PATH|PRESET", Description = "GGUF file, directory of a model, or a shape, which gets random weights (default: the shipped model)" };
+        var prompt = Options.Number("-p", "N", "Tokens of the prompt", 512, 1, 1 << 20);
+        var generate = Options.Number("-n", "N", "Tokens generated after it, by each sequence", 64, 1, 1 << 20);
+        var batch = Options.Number("-b", "N", "Sequences that are decoded together", 1, 1, 1024);
+        var threads = Options.Threads();
+        var json = Options.Json();
+        var quiet = Options.Quiet();
+        return new ExampleCommand("bench", "Prompt and decoding speed, as shares of this machine's memory bandwidth and arithmetic",
+            "glm bench --model chatglm3-6b.gguf -p 512 -n 64", "glm bench --model glm-110m -b 8 --json")
+        {
+            model, prompt, generate, batch, threads, json, quiet,
+        }.Does((parse, cancellation) =>
+        {
+            var options = new SpeedOptions { Prompt = parse.GetValue(prompt), Generate = parse.GetValue(generate), Batch = parse.GetValue(batch) };
+            var report = Measure(terminal, parse.GetValue(model), options, parse.GetValue(threads), parse.GetValue(quiet), cancellation);
+            if (parse.GetValue(json)) terminal.WriteJson(report);
+            else Print(terminal, report);
+        });
+    }
+
+    private static BenchReport Measure(Terminal terminal, string? path, SpeedOptions options, int threads, bool quiet, CancellationToken cancellation)
+    {
+        using var line = new ProgressLine(terminal, quiet);
+        using var workers = new Workers(threads);
+        line.Show("loading the model");
+        long start = Stopwatch.GetTimestamp();
+        var model = BenchModel.Open(path, workers);
+        double load = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        var session = new Session(model, workers);
+        var speed = SpeedMeasurement.Run(session, options, new DirectProgress<string>(line.Show), cancellation);
+        long resident = Environment.WorkingSet;
+        line.Show("measuring the machine");
+        double read = Machine.ReadBandwidth(workers), peak = model.Parameters.Any(p => p.Tensor.IsPacked) ? Machine.PanelPeak(workers) : Machine.FmaPeak(workers);
+        double step = ModelCost.StepBytes(model, options.Batch, options.Prompt + (options.Generate - 1) / 2.0, session.CacheType) / options.Batch;
+        double operations = ModelCost.PromptOperations(model, options.Prompt) / options.Prompt;
+        return new BenchReport(
+            Engine(), Path.GetFileName(Path.TrimEndingDirectorySeparator(ModelLocation.OrShipped(path))), threads, Isa.CurrentName,
+            options.Prompt, options.Generate, options.Batch, Rounded(load), Rounded(speed.PromptTokensPerSecond), Rounded(speed.GeneratedTokensPerSecond),
+            (long)step, Rounded(read), Share(step * speed.GeneratedTokensPerSecond, read), Share(operations * speed.PromptTokensPerSecond, peak), resident / 1_000_000);
+    }
+
+    private static string Engine() =>
+        $"Glm.NET {typeof(BenchCommand).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0]}";
+
+    private static double Rounded(double value) => Math.Round(value, 2);
+
+    /// <summary>Part of a peak in 10^9 per second.</summary>
+    private static double Share(double perSecond, double peak) => Math.Round(perSecond / (peak * 1e9), 4);
+
+    private static void Print(Terminal terminal, BenchReport report)
+    {
+        var facts = new Grid().AddColumn(new GridColumn().PadRight(3).NoWrap()).AddColumn();
+        void Fact(string name, string value) => facts.AddRow(new Markup($"[grey]{name}[/]"), new Text(value));
+        Fact("model", report.Model);
+        Fact("engine", $"{report.Engine}, {report.Threads} threads, {report.Isa}");
+        Fact("loaded in", $"{report.LoadS:F2} s, {report.ResidentMb:N0} MB resident");
+        Fact($"prompt of {report.Prompt}", $"{report.PpTokS:F2} tokens/s, {report.ArithmeticShare:P1} of the multipliers' peak");
+        Fact($"generating {report.Generate}" + (report.Batch > 1 ? $" x {report.Batch}" : ""), $"{report.TgTokS:F2} tokens/s, {report.BandwidthShare:P1} of the bandwidth of {report.ReadGbS:F1} GB/s");
+        Fact("bytes per token", Units.Bytes(report.BytesPerToken));
+        terminal.Screen.Write(facts);
+    }
+
+    /// <summary>What <c>--json</c> prints.</summary>
+    private sealed record BenchReport(
+        string Engine, string Model, int Threads, string Isa, int Prompt, int Generate, int Batch, double LoadS, double PpTokS, double TgTokS,
+        long BytesPerToken, double ReadGbS, double BandwidthShare, double ArithmeticShare, long ResidentMb);
+}

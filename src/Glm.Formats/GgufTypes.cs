@@ -1,0 +1,30 @@
+using Glm.Tensors;
+
+namespace Glm.Formats;
+
+/// <summary>An element type of GGUF (spec 10.1, 10.2): rows are cut into blocks of values.</summary>
+/// <param name="Code">Its number in files.</param>
+/// <param name="Name">Its name.</param>
+/// <param name="BlockValues">Values of a block.</param>
+/// <param name="BlockBytes">Bytes of a block.</param>
+/// <param name="Type">The same type as an element of tensors, or null where there is none.</param>
+internal sealed record GgufType(uint Code, string Name, int BlockValues, int BlockBytes, DType? Type = null);
+
+/// <summary>The element types of GGUF files.</summary>
+internal static class GgufTypes
+{
+    private static readonly GgufType[] Known =
+    [
+        new(0, "F32", 1, 4, DType.Float32), new(1, "F16", 1, 2, DType.Float16), new(30, "BF16", 1, 2, DType.BFloat16),
+        new(2, "Q4_0", 32, 18, DType.Q4_0), new(8, "Q8_0", 32, 34, DType.Q8_0),
+        new(3, "Q4_1", 32, 20), new(6, "Q5_0", 32, 22), new(7, "Q5_1", 32, 24), new(9, "Q8_1", 32, 36),
+        new(10, "Q2_K", 256, 84), new(11, "Q3_K", 256, 110), new(12, "Q4_K", 256, 144), new(13, "Q5_K", 256, 176), new(14, "Q6_K", 256, 210),
+        new(15, "Q8_K", 256, 292), new(24, "I8", 1, 1), new(25, "I16", 1, 2), new(26, "I32", 1, 4), new(27, "I64", 1, 8), new(28, "F64", 1, 8),
+    ];
+
+    /// <summary>The names of the types that tensors can have.</summary>
+    public static string Supported => string.Join(", ", Known.Where(known => known.Type is not null).Select(known => known.Name));
+
+    /// <summary>The type of a code; null for those whose sizes are not known here.</summary>
+    public static GgufType? Find(uint code) => Array.Find(Known, known => known.Code == code);
+}

@@ -1,0 +1,131 @@
+using Glm.Formats;
+using Glm.Tensors;
+
+namespace Glm.Models;
+
+/// <summary>
+/// Models in GGUF files of the architecture "chatglm" (ChatGLM spec 10.3). Matrices stay as they are stored, as views of the mapped file; norms and
+/// biases are converted to float32. Where queries, keys and values are stored as separate matrices, they are joined in memory.
+/// </summary>
+public static class GgufModel
+{
+    private const string Architecture = "chatglm";
+    private const string EmbeddingName = "token_embd.weight", OutputName = "output.weight";
+    private const int StandardRotaryBase = 10000;
+
+    private static readonly Dictionary<string, string> LayerNames = new()
+    {
+        ["input_layernorm.weight"] = "attn_norm.weight",
+        ["self_attention.query_key_value.weight"] = "attn_qkv.weight",
+        ["self_attention.query_key_value.bias"] = "attn_qkv.bias",
+        ["self_attention.dense.weight"] = "attn_output.weight",
+        ["post_attention_layernorm.weight"] = "ffn_norm.weight",
+        ["mlp.dense_h_to_4h.weight"] = "ffn_up.weight",
+        ["mlp.dense_4h_to_h.weight"] = "ffn_down.weight",
+    };
+
+    /// <summary>Loads a model.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="packing">If given, threads that bring quantised matrices into the order in which kernels read them: faster to compute with, but no longer views.</param>
+    /// <exception cref="GlmException">The file is damaged, holds another architecture, lacks a key or a tensor, or has a tensor of an unsupported type.</exception>
+    public static ChatGlm2 Load(string path, Workers? packing = null)
+    {
+        var file = GgufFile.Open(path);
+        var config = ReadConfig(file);
+        var names = Names(config);
+        var shapes = ChatGlm2.Shapes(config).ToDictionary(p => p.Name, p => p.Shape);
+        return new ChatGlm2(config, name =>
+        {
+            var tensor = Parameter(file, names[name], shapes[name]);
+            // Of the embedding, rows are looked up; nothing is multiplied with it.
+            return packing is not null && tensor.Type.IsBlock() && name != ChatGlm2.EmbeddingName ? tensor.Pack(packing) : tensor;
+        });
+    }
+
+    /// <summary>The shape of the model in a file.</summary>
+    /// <exception cref="GlmException">The file holds another architecture, lacks a key, or describes an impossible model.</exception>
+    public static ChatGlm2Config ReadConfig(GgufFile file)
+    {
+        var metadata = file.Metadata;
+        string architecture = metadata.GetString("general.architecture");
+        if (architecture != Architecture) throw new GlmException($"{file.Path}: general.architecture: expected {Architecture}, found {architecture}");
+        string Key(string name) => $"{Architecture}.{name}";
+        int hidden = metadata.GetInteger(Key("embedding_length"), 1), heads = metadata.GetInteger(Key("attention.head_count"), 1);
+        if (hidden % heads != 0) throw new GlmException($"{file.Path}: {Key("attention.head_count")}: expected a divisor of {Key("embedding_length")} {hidden}, found {heads}");
+        var embedding = file[EmbeddingName];
+        var (ratio, mode) = RopeRatio(file);
+        var config = new ChatGlm2Config
+        {
+            NumLayers = metadata.GetInteger(Key("block_count"), 1),
+            HiddenSize = hidden,
+            FfnHiddenSize = metadata.GetInteger(Key("feed_forward_length"), 1),
+            KvChannels = hidden / heads,
+            NumAttentionHeads = heads,
+            MultiQueryAttention = true,
+            MultiQueryGroupNum = metadata.GetInteger(Key("attention.head_count_kv"), 1),
+            PaddedVocabSize = embedding.Shape.Length == 2 ? embedding.Shape[0] : throw new GlmException($"{file.Path}: {EmbeddingName}: expected a matrix, found {embedding}"),
+            SeqLength = metadata.GetInteger(Key("context_length"), 1),
+            LayernormEpsilon = (float)metadata.GetNumber(Key("attention.layer_norm_rms_epsilon")),
+            AddQkvBias = file.Names.Contains("blk.0.attn_qkv.bias") || file.Names.Contains("blk.0.attn_q.bias"),
+            RopeRatio = ratio,
+            RopeRatioMode = mode,
+        }.Validated(file.Path);
+        long rotary = metadata.FindInteger(Key("rope.dimension_count")) ?? config.RotarySize;
+        if (rotary != config.RotarySize) throw new GlmException($"{file.Path}: {Key("rope.dimension_count")}: expected half the head size, {config.RotarySize}, found {rotary}");
+        return config;
+    }
+
+    /// <summary>The base of the frequencies, or what positions are divided by; a file that stretches both has no name in the original's configuration.</summary>
+    private static (double Ratio, RopeRatioMode Mode) RopeRatio(GgufFile file)
+    {
+        string baseKey = $"{Architecture}.rope.freq_base", scalingKey = $"{Architecture}.rope.scaling.type";
+        double ratio = (file.Metadata.FindNumber(baseKey) ?? StandardRotaryBase) / StandardRotaryBase;
+        string scaling = file.Metadata.FindString(scalingKey) ?? "none";
+        if (scaling == "none") return (ratio, RopeRatioMode.Base);
+        if (scaling != "linear") throw new GlmException($"{file.Path}: {scalingKey}: expected none or linear, found {scaling}");
+        if (ratio != 1) throw new GlmException($"{file.Path}: {baseKey}: expected {StandardRotaryBase} beside linear scaling, found {ratio * StandardRotaryBase}");
+        return (file.Metadata.GetNumber($"{Architecture}.rope.scaling.factor"), RopeRatioMode.Positions);
+    }
+
+    /// <summary>The names in the file by the names of the architecture.</summary>
+    private static Dictionary<string, string> Names(ChatGlm2Config config)
+    {
+        var names = new Dictionary<string, string>
+        {
+            [ChatGlm2.EmbeddingName] = EmbeddingName,
+            [ChatGlm2.FinalNormName] = "output_norm.weight",
+            [ChatGlm2.OutputName] = OutputName,
+        };
+        for (int i = 0; i < config.NumLayers; i++)
+            foreach (var (name, stored) in LayerNames) names[ChatGlm2.LayerPrefix(i) + name] = $"blk.{i}.{stored}";
+        return names;
+    }
+
+    private static Tensor Parameter(GgufFile file, string name, int[] shape)
+    {
+        var tensor = file.Find(name, out var stored) ? stored
+            : name.Contains("attn_qkv", StringComparison.Ordinal) ? JoinedQkv(file, name)
+            : name == OutputName ? file[EmbeddingName]
+            : throw new GlmException($"{file.Path}: expected a tensor named {name}, found none among {file.Names.Count}");
+        if (!tensor.Shape.SequenceEqual(shape)) throw new GlmException($"{file.Path}: {name}: expected the shape [{string.Join(", ", shape)}], found {tensor}");
+        return shape.Length == 1 ? tensor.To(DType.Float32) : tensor;
+    }
+
+    /// <summary>Query, key and value rows one after another, as the fused projection has them.</summary>
+    private static Tensor JoinedQkv(GgufFile file, string name)
+    {
+        Tensor[] parts = [.. new[] { "attn_q", "attn_k", "attn_v" }.Select(part => file[name.Replace("attn_qkv", part, StringComparison.Ordinal)])];
+        int columns = parts[0].Columns;
+        bool matrix = parts[0].Shape.Length == 2;
+        if (parts.Any(part => part.Type != parts[0].Type || part.Shape.Length != parts[0].Shape.Length || (matrix && part.Columns != columns)))
+            throw new GlmException($"{file.Path}: {name}: expected queries, keys and values of one type and width, found {string.Join(", ", parts.AsEnumerable())}");
+        int rows = checked(parts.Sum(part => part.Shape[0])), start = 0;
+        var joined = matrix ? Tensor.Allocate(parts[0].Type, rows, columns) : Tensor.Allocate(parts[0].Type, rows);
+        foreach (var part in parts)
+        {
+            joined.Slice(start, part.Shape[0]).CopyFrom(part);
+            start += part.Shape[0];
+        }
+        return joined;
+    }
+}
