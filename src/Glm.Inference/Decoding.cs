@@ -46,14 +46,22 @@ public static class Decoding
             int[] positions = [.. Enumerable.Range(0, length).Select(context.PositionOf)];
             var logits = session.Run([new SessionInput(beams[0], context.Ids, positions, context.Division)], cancellation: cancellation);
             var promptTime = clock.Elapsed;
+            int[] tokens = [], position = new int[1];
+            SessionInput[] inputs = [];
             while (true)
             {
                 var next = strategy.Step(logits, vocabulary);
                 bool enough = onToken is not null && next.Count == 1 && !onToken(next[0].Token);
                 if (++steps == maxNewTokens || strategy.Done || enough) break;
                 Reorder(beams, next);
-                int[] position = [context.PositionOf(length + steps - 1)];
-                logits = session.Run([.. next.Select((step, i) => new SessionInput(beams[i], new[] { step.Token }, position, context.Division))], cancellation: cancellation);
+                position[0] = context.PositionOf(length + steps - 1);
+                if (tokens.Length < next.Count) (tokens, inputs) = (new int[next.Count], new SessionInput[next.Count]);
+                for (int i = 0; i < next.Count; i++)
+                {
+                    tokens[i] = next[i].Token;
+                    inputs[i] = new SessionInput(beams[i], tokens.AsMemory(i, 1), position, context.Division);
+                }
+                logits = session.Run(inputs.AsSpan(0, next.Count), cancellation: cancellation);
             }
             return new DecodingResult(strategy.Finish(), steps, promptTime, clock.Elapsed - promptTime);
         }
@@ -65,6 +73,7 @@ public static class Decoding
 
     private static void Reorder(List<KvCache.Sequence> beams, IReadOnlyList<BeamStep> next)
     {
+        if (next.Count == 1 && beams.Count == 1) return;
         var parents = beams.ToArray();
         var free = new HashSet<KvCache.Sequence>(parents);
         beams.Clear();

@@ -22,7 +22,7 @@ public abstract class DecodingStrategy
     /// <summary>Chooses the next token of every beam.</summary>
     /// <param name="logits">Logits after each beam <c>[beams, vocabulary]</c>, which are overwritten.</param>
     /// <param name="vocabulary">Number of tokens.</param>
-    /// <returns>The beams from now on.</returns>
+    /// <returns>The beams from now on; valid until the next step.</returns>
     public abstract IReadOnlyList<BeamStep> Step(Span<float> logits, int vocabulary);
 
     /// <summary>The candidates, best first.</summary>

@@ -40,6 +40,7 @@ internal static class LogitMath
     /// <summary>The <paramref name="k"/>-th largest value, k from 1.</summary>
     public static float KthLargest(ReadOnlySpan<float> x, int k)
     {
+        if (k == 1) return Max(x);
         var kept = new PriorityQueue<float, float>(k);
         foreach (float value in x)
         {

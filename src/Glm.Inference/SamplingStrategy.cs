@@ -41,6 +41,7 @@ public sealed class SamplingStrategy : DecodingStrategy
     private readonly SamplingOptions _options;
     private readonly CounterRandom _random;
     private readonly List<int> _ids = [];
+    private readonly BeamStep[] _step = new BeamStep[1];
     private bool _done;
 
     /// <summary>A strategy whose draws depend on the seed and the logits alone.</summary>
@@ -68,7 +69,8 @@ public sealed class SamplingStrategy : DecodingStrategy
         int token = Draw(logits);
         _ids.Add(token);
         _done = _options.EndTokens.Contains(token);
-        return [new BeamStep(0, token)];
+        _step[0] = new BeamStep(0, token);
+        return _step;
     }
 
     /// <inheritdoc/>
@@ -84,8 +86,8 @@ public sealed class SamplingStrategy : DecodingStrategy
         float temperature = options.Temperature == 0 ? 1 : (float)options.Temperature;
         if (temperature != 1)
             foreach (ref float logit in logits) logit /= temperature;
-        foreach (int id in options.InvalidIds)
-            if ((uint)id < (uint)logits.Length) logits[id] = LogitMath.Forbidden;
+        for (int i = 0; i < options.InvalidIds.Count; i++)
+            if (options.InvalidIds[i] is var id && (uint)id < (uint)logits.Length) logits[id] = LogitMath.Forbidden;
         if (topK > 0 && topK < logits.Length)
         {
             float least = LogitMath.KthLargest(logits, topK);

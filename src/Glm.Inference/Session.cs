@@ -21,6 +21,14 @@ public readonly record struct SessionInput(KvCache.Sequence Sequence, ReadOnlyMe
 public sealed class Session
 {
     private readonly Context _context;
+    private readonly LanguageModel.Attend _attend;
+    private readonly Action<int, Tensor> _afterLayer;
+
+    // What a step works with, kept so that decoding allocates nothing.
+    private int[] _ids = [], _positions = [], _last = [];
+    private CachedSequence[] _sequences = [];
+    private int _count;
+    private CancellationToken _cancellation;
     private float[] _logits = [];
 
     /// <summary>A session over a model.</summary>
@@ -34,6 +42,8 @@ public sealed class Session
         _context = new Context(workers, activationType);
         CacheType = cacheType;
         Cache = new KvCache(model.NumLayers, model.Heads, cacheType);
+        _attend = (qkv, layer) => _context.CachedAttention(qkv, Model.Heads, Cache.Pages(layer), _sequences.AsSpan(0, _count));
+        _afterLayer = (_, _) => _cancellation.ThrowIfCancellationRequested();
     }
 
     /// <summary>The model.</summary>
@@ -54,29 +64,35 @@ public sealed class Session
     /// overwrite and the next call does.
     /// </returns>
     /// <exception cref="GlmException">An id or a position lies outside the model, or a causal model is given a bidirectional context.</exception>
-    public Span<float> Run(IReadOnlyList<SessionInput> inputs, bool allTokens = false, CancellationToken cancellation = default)
+    public Span<float> Run(ReadOnlySpan<SessionInput> inputs, bool allTokens = false, CancellationToken cancellation = default)
     {
-        int tokens = inputs.Sum(input => input.Ids.Length);
-        int[] ids = new int[tokens], positions = new int[tokens], last = new int[inputs.Count];
-        var sequences = new CachedSequence[inputs.Count];
-        for (int i = 0, row = 0; i < inputs.Count; i++)
+        int tokens = 0;
+        foreach (var input in inputs) tokens += input.Ids.Length;
+        Reserve(tokens, inputs.Length);
+        for (int i = 0, row = 0; i < inputs.Length; i++)
         {
             var input = inputs[i];
             if (input.Ids.IsEmpty || input.Ids.Length != input.Positions.Length)
                 throw new ArgumentException($"{input.Ids.Length} ids and {input.Positions.Length} positions", nameof(inputs));
             if (Model.IsCausal && input.Division > 1) throw new GlmException($"division: expected 0, since the model is causal, found {input.Division}");
-            input.Ids.Span.CopyTo(ids.AsSpan(row));
-            input.Positions.Span.CopyTo(positions.AsSpan(row));
-            sequences[i] = input.Sequence.Append(row, input.Ids.Length, input.Division);
+            input.Ids.Span.CopyTo(_ids.AsSpan(row));
+            input.Positions.Span.CopyTo(_positions.AsSpan(row));
+            _sequences[i] = input.Sequence.Append(row, input.Ids.Length, input.Division);
             row += input.Ids.Length;
-            last[i] = row - 1;
+            _last[i] = row - 1;
         }
+        _count = inputs.Length;
+        _cancellation = cancellation;
         _context.Reset();
         var hidden = Model.Forward(
-            _context, _context.Integers(ids), _context.Integers(positions),
-            (qkv, layer) => _context.CachedAttention(qkv, Model.Heads, Cache.Pages(layer), sequences),
-            (_, _) => cancellation.ThrowIfCancellationRequested());
-        return ToHost(Model.Logits(_context, allTokens ? hidden : _context.SelectRows(hidden, _context.Integers(last))));
+            _context, _context.Integers(_ids.AsSpan(0, tokens)), _context.Integers(_positions.AsSpan(0, tokens)), _attend, _afterLayer);
+        return ToHost(Model.Logits(_context, allTokens ? hidden : _context.SelectRows(hidden, _context.Integers(_last.AsSpan(0, _count)))));
+    }
+
+    private void Reserve(int tokens, int sequences)
+    {
+        if (_ids.Length < tokens) (_ids, _positions) = (new int[tokens], new int[tokens]);
+        if (_last.Length < sequences) (_last, _sequences) = (new int[sequences], new CachedSequence[sequences]);
     }
 
     private Span<float> ToHost(Tensor logits)

@@ -82,12 +82,15 @@ public sealed class ChatGlm2 : LanguageModel
     /// <inheritdoc/>
     public override Tensor Forward(Context context, Tensor ids, Tensor positions, Attend attend, Action<int, Tensor>? observe = null)
     {
-        var x = RunLayers(context, context.Embedding(WordEmbeddings, ids), (i, input) => _layers[i].Forward(context, input, positions, attend), observe);
+        var x = RunLayers(context, context.Embedding(WordEmbeddings, ids), positions, attend, observe);
         return context.RmsNorm(x, _finalNorm, Config.LayernormEpsilon);
     }
 
     /// <inheritdoc/>
     public override Tensor Logits(Context context, Tensor hidden) => context.Linear(hidden, OutputMatrix, outputType: DType.Float32);
+
+    private protected override Tensor RunLayer(Context context, int layer, Tensor x, Tensor positions, Attend attend) =>
+        _layers[layer].Forward(context, x, positions, attend);
 
     internal static string LayerPrefix(int layer) => $"transformer.encoder.layers.{layer}.";
 

@@ -24,22 +24,39 @@ public static class GgufModel
         ["mlp.dense_4h_to_h.weight"] = "ffn_down.weight",
     };
 
-    /// <summary>Loads a model.</summary>
-    /// <param name="path">The file.</param>
-    /// <param name="packing">If given, threads that bring quantised matrices into the order in which kernels read them: faster to compute with, but no longer views.</param>
+    /// <summary>Loads a model with its matrices as they are stored.</summary>
     /// <exception cref="GlmException">The file is damaged, holds another architecture, lacks a key or a tensor, or has a tensor of an unsupported type.</exception>
-    public static ChatGlm2 Load(string path, Workers? packing = null)
+    public static ChatGlm2 Load(string path)
+    {
+        var (config, parameters) = Read(path);
+        return new ChatGlm2(config, name => parameters[name]);
+    }
+
+    /// <summary>Loads a model with its quantised matrices packed for the kernels, out of its packed file, which is made if there is none (<see cref="PackedWeights"/>).</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="workers">Threads to pack with.</param>
+    /// <param name="progress">Hears of the packing, if there is any.</param>
+    /// <param name="warn">Hears why the packed file could not be kept.</param>
+    /// <param name="cancel">Stops the packing.</param>
+    /// <exception cref="GlmException">The file is damaged, holds another architecture, lacks a key or a tensor, or has a tensor of an unsupported type.</exception>
+    public static ChatGlm2 LoadPacked(
+        string path, Workers workers, IProgress<PackingProgress>? progress = null, Action<string>? warn = null, CancellationToken cancel = default)
+    {
+        var (config, parameters) = Read(path);
+        // Of the embedding, rows are looked up; nothing is multiplied with it.
+        (string, Tensor)[] matrices = [.. parameters.Where(p => p.Value.Type.IsBlock() && p.Key != ChatGlm2.EmbeddingName).Select(p => (p.Key, p.Value))];
+        if (matrices.Length == 0) return new ChatGlm2(config, name => parameters[name]);
+        var packed = PackedWeights.Load(path, matrices, workers, progress, cancel);
+        if (packed.Problem is not null) warn?.Invoke($"{path}: packed in memory, for this run alone: {packed.Problem}");
+        return new ChatGlm2(config, name => packed.Tensors.GetValueOrDefault(name) ?? parameters[name]);
+    }
+
+    private static (ChatGlm2Config Config, Dictionary<string, Tensor> Parameters) Read(string path)
     {
         var file = GgufFile.Open(path);
         var config = ReadConfig(file);
         var names = Names(config);
-        var shapes = ChatGlm2.Shapes(config).ToDictionary(p => p.Name, p => p.Shape);
-        return new ChatGlm2(config, name =>
-        {
-            var tensor = Parameter(file, names[name], shapes[name]);
-            // Of the embedding, rows are looked up; nothing is multiplied with it.
-            return packing is not null && tensor.Type.IsBlock() && name != ChatGlm2.EmbeddingName ? tensor.Pack(packing) : tensor;
-        });
+        return (config, ChatGlm2.Shapes(config).ToDictionary(p => p.Name, p => Parameter(file, names[p.Name], p.Shape)));
     }
 
     /// <summary>The shape of the model in a file.</summary>

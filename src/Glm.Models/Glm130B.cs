@@ -111,15 +111,19 @@ public sealed class Glm130B : LanguageModel
     /// <inheritdoc/>
     public override Tensor Forward(Context context, Tensor ids, Tensor positions, Attend attend, Action<int, Tensor>? observe = null)
     {
-        var x = RunLayers(context, Embed(context, ids), (i, input) => RecomputeActivations
-            ? context.Recompute(input, kept => Layers[i].Forward(context, kept, positions, attend))
-            : Layers[i].Forward(context, input, positions, attend), observe);
+        var x = RunLayers(context, Embed(context, ids), positions, attend, observe);
         return context.LayerNorm(x, FinalNormGain, FinalNormBias, Config.LayernormEpsilon);
     }
 
     /// <inheritdoc/>
     public override Attend Within(Context context, AttentionSegment[] segments) =>
         (qkv, _) => context.Attention(qkv, Heads, segments, AttentionDropout);
+
+    private protected override Tensor RunLayer(Context context, int layer, Tensor x, Tensor positions, Attend attend) =>
+        RecomputeActivations ? Recompute(context, layer, x, positions, attend) : Layers[layer].Forward(context, x, positions, attend);
+
+    private Tensor Recompute(Context context, int layer, Tensor x, Tensor positions, Attend attend) =>
+        context.Recompute(x, kept => Layers[layer].Forward(context, kept, positions, attend));
 
     /// <summary>Word embeddings of the tokens <c>[tokens, hidden]</c>.</summary>
     public Tensor Embed(Context context, Tensor ids) =>

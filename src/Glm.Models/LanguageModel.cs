@@ -70,14 +70,17 @@ public abstract class LanguageModel
     /// <summary>The parameter of a name.</summary>
     private protected Tensor Parameter(string name) => _byName[name];
 
-    /// <summary>Lets all layers follow one another: <paramref name="layer"/>(i, x) is the output of layer i, <c>[tokens, hidden]</c> like x.</summary>
-    private protected Tensor RunLayers(Context context, Tensor x, Func<int, Tensor, Tensor> layer, Action<int, Tensor>? observe)
+    /// <summary>The output of one layer, <c>[tokens, hidden]</c> like its input <paramref name="x"/>.</summary>
+    private protected abstract Tensor RunLayer(Context context, int layer, Tensor x, Tensor positions, Attend attend);
+
+    /// <summary>Lets all layers follow one another.</summary>
+    private protected Tensor RunLayers(Context context, Tensor x, Tensor positions, Attend attend, Action<int, Tensor>? observe)
     {
         observe?.Invoke(-1, x);
         for (int i = 0; i < NumLayers; i++)
         {
             var mark = context.Arena.Mark;
-            var y = layer(i, x);
+            var y = RunLayer(context, i, x, positions, attend);
             observe?.Invoke(i, y);
             if (context.Recording) x = y;
             else

@@ -56,7 +56,7 @@ public sealed class CausalModelTests : IDisposable
         Assert.Contains("causal", Assert.Throws<GlmException>(() => new BlankFiller(session, TinyModel.Tokenizer)).Message);
     }
 
-    private static ChatGlm2 Create()
+    internal static ChatGlm2 Create()
     {
         var weights = new Dictionary<string, Tensor>();
         foreach (var (name, shape) in ChatGlm2.Shapes(Config))

@@ -21,11 +21,12 @@ internal static class TinyModel
         Enumerable.Range(0, 40).Select(i => $"The {i}th cat sat on the mat, and 猫坐在垫子上 {i % 7} times; then it said: good night!"),
         new UnigramTrainerOptions { VocabularySize = 390, Threads = 1 }));
 
-    public static Glm130B Create(ulong seed = 1)
+    public static Glm130B Create(ulong seed = 1, int maxSequenceLength = 64)
     {
-        var weights = Initialization.DeepNorm(Config, seed);
+        var config = Config with { MaxSequenceLength = maxSequenceLength };
+        var weights = Initialization.DeepNorm(config, seed);
         // Without this the tied embedding makes every token predict itself.
         TensorMath.FillNormal(weights["transformer.final_layernorm.weight"], 5, seed, stream: 1000);
-        return new Glm130B(Config, name => weights[name]);
+        return new Glm130B(config, name => weights[name]);
     }
 }

@@ -1,6 +1,5 @@
 using Glm.Models;
 using Glm.Tensors;
-using Xunit;
 
 namespace Glm.Tests;
 

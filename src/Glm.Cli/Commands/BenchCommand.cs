@@ -39,7 +39,8 @@ internal static class BenchCommand
         using var workers = new Workers(threads);
         line.Show("loading the model");
         long start = Stopwatch.GetTimestamp();
-        var model = BenchModel.Open(path, workers);
+        var model = BenchModel.Open(path, workers, new DirectProgress<PackingProgress>(p => line.Show($"packing the weights: {Units.Bytes(p.DoneBytes)} of {Units.Bytes(p.TotalBytes)}")),
+            terminal.Error.WriteLine, cancellation);
         double load = Stopwatch.GetElapsedTime(start).TotalSeconds;
         var session = new Session(model, workers);
         var speed = SpeedMeasurement.Run(session, options, new DirectProgress<string>(line.Show), cancellation);
