@@ -26,7 +26,10 @@ public static class GgufModel
 
     /// <summary>Loads a model.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="packing">If given, threads that bring quantised matrices into the order in which kernels read them: faster to compute with, but no longer views.</param>
+    /// <param name="packing">
+    /// If given, threads that bring quantised matrices into the order in which the fastest kernels read them; they come from a packed file then, which is
+    /// written on the first load (see <see cref="PackedWeights"/>).
+    /// </param>
     /// <exception cref="GlmException">The file is damaged, holds another architecture, lacks a key or a tensor, or has a tensor of an unsupported type.</exception>
     public static ChatGlm2 Load(string path, Workers? packing = null)
     {
@@ -34,12 +37,15 @@ public static class GgufModel
         var config = ReadConfig(file);
         var names = Names(config);
         var shapes = ChatGlm2.Shapes(config).ToDictionary(p => p.Name, p => p.Shape);
-        return new ChatGlm2(config, name =>
+        var tensors = shapes.ToDictionary(p => p.Key, p => Parameter(file, names[p.Key], p.Value));
+        if (packing is not null)
         {
-            var tensor = Parameter(file, names[name], shapes[name]);
             // Of the embedding, rows are looked up; nothing is multiplied with it.
-            return packing is not null && tensor.Type.IsBlock() && name != ChatGlm2.EmbeddingName ? tensor.Pack(packing) : tensor;
-        });
+            var quantized = tensors.Where(p => p.Value.Type.IsBlock() && p.Key != ChatGlm2.EmbeddingName).Select(p => (p.Key, p.Value)).ToList();
+            if (quantized.Count > 0)
+                foreach (var (name, packed) in PackedWeights.Load(path, quantized, packing).Tensors) tensors[name] = packed;
+        }
+        return new ChatGlm2(config, name => tensors[name]);
     }
 
     /// <summary>The shape of the model in a file.</summary>

@@ -79,7 +79,7 @@ public sealed class KvCache
 
         /// <summary>
         /// Makes room for new tokens, whose keys and values the next forward pass writes, and describes the sequence to
-        /// <see cref="CachedAttentionOperation.CachedAttention"/>.
+        /// <see cref="CachedAttentionOperation.CachedAttention"/>. The description is valid until the next call of a method of the sequence.
         /// </summary>
         /// <param name="firstRow">Row of the first new token in the batch.</param>
         /// <param name="tokens">Number of new tokens.</param>
@@ -90,7 +90,7 @@ public sealed class KvCache
             if (past % CachedAttentionOperation.PageTokens != 0 && _cache._users[_table[last]] > 1) _table[last] = _cache.OwnCopy(_table[last]);
             Length += tokens;
             while (_table.Count * CachedAttentionOperation.PageTokens < Length) _table.Add(_cache.Take());
-            return new CachedSequence(firstRow, tokens, past, division, [.. _table]);
+            return new CachedSequence(firstRow, tokens, past, division, _table);
         }
 
         /// <summary>A second sequence with the same past, sharing its pages.</summary>

@@ -9,7 +9,7 @@ namespace Glm.Tensors;
 /// </remarks>
 public sealed unsafe class Context
 {
-    private readonly ScratchMemory[] _scratch;
+    private readonly Scratch[] _scratch;
     private Tape? _tape;
 
     /// <summary>A context over some threads.</summary>
@@ -18,8 +18,8 @@ public sealed unsafe class Context
         if (!activationType.IsFloat()) throw new ArgumentException("activations are floating-point numbers", nameof(activationType));
         Workers = workers;
         ActivationType = activationType;
-        _scratch = new ScratchMemory[workers.Threads];
-        for (int i = 0; i < _scratch.Length; i++) _scratch[i] = new ScratchMemory();
+        _scratch = new Scratch[workers.Threads];
+        for (int i = 0; i < _scratch.Length; i++) _scratch[i] = new Scratch();
     }
 
     /// <summary>The threads that operations use.</summary>
@@ -105,7 +105,10 @@ public sealed unsafe class Context
     /// <summary>An activation of this shape, not cleared.</summary>
     internal Tensor New(params ReadOnlySpan<int> shape) => Arena.Allocate(ActivationType, shape);
 
-    /// <summary>Remembers how to go back through an operation, if anything it read wants a gradient.</summary>
+    /// <summary>
+    /// Remembers how to go back through an operation, if anything it read wants a gradient. To be called from a method of its own, when
+    /// <see cref="Recording"/>: what a lambda captures is allocated where the method begins, wanted or not.
+    /// </summary>
     internal void Record(Tensor output, bool wanted, Action backward)
     {
         if (_tape is null || !wanted) return;
@@ -134,28 +137,25 @@ public sealed unsafe class Context
     }
 
     /// <summary>Memory of one worker, at least this many floats, valid until the worker's next request.</summary>
-    internal float* Scratch(int worker, long floats) => _scratch[worker].Floats(floats);
-
-    /// <summary>Runs <paramref name="body"/>(first row, end row, worker) over blocks of rows on all threads.</summary>
-    internal void ForRows(int rows, Action<int, int, int> body, int block = 32)
-    {
-        int blocks = (rows + block - 1) / block;
-        Workers.For(blocks, (item, worker) => body(item * block, Math.Min(rows, (item + 1) * block), worker));
-    }
+    internal float* Scratch(int worker, long floats) => _scratch[worker].Values((nint)floats);
 
     /// <summary>Room for the packed operands of products that one worker computes alone.</summary>
-    internal Scratch Packing(int worker) => _scratch[worker].Packing;
+    internal Scratch Packing(int worker) => _scratch[worker];
 
-    private sealed class ScratchMemory
+    /// <summary>Runs <paramref name="body"/>(first row, end row, worker) over blocks of rows on all threads.</summary>
+    internal void ForRows<TBody>(int rows, TBody body, int block = 32) where TBody : struct, IRangeBody =>
+        Workers.For((rows + block - 1) / block, new BlockBody<TBody>(rows, block, body));
+
+    /// <summary>The same for backward passes, which may allocate.</summary>
+    internal void ForRows(int rows, Action<int, int, int> body, int block = 32) => ForRows(rows, new ActionBody(body), block);
+
+    private readonly struct BlockBody<TBody>(int rows, int block, TBody body) : ILoopBody where TBody : struct, IRangeBody
     {
-        private Storage? _memory;
+        public void Invoke(int item, int worker) => body.Invoke(item * block, Math.Min(rows, (item + 1) * block), worker);
+    }
 
-        public Scratch Packing { get; } = new();
-
-        public float* Floats(long count)
-        {
-            if (_memory is null || _memory.Bytes < count * sizeof(float)) _memory = Storage.Native(Math.Max(count * sizeof(float), 1 << 16));
-            return (float*)_memory.Data;
-        }
+    private readonly struct ActionBody(Action<int, int, int> action) : IRangeBody
+    {
+        public void Invoke(long start, long end, int worker) => action((int)start, (int)end, worker);
     }
 }

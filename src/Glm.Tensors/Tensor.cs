@@ -104,6 +104,10 @@ public sealed unsafe class Tensor
         }
     }
 
+    /// <summary>Whether this object describes just that tensor.</summary>
+    internal bool Is(Storage storage, byte* data, DType type, ReadOnlySpan<int> shape) =>
+        Data == data && Type == type && ReferenceEquals(_storage, storage) && shape.SequenceEqual(_shape);
+
     /// <summary>The same elements under another shape, without a copy.</summary>
     public Tensor Reshape(params ReadOnlySpan<int> shape)
     {
@@ -142,6 +146,38 @@ public sealed unsafe class Tensor
         var storage = Storage.Native(layout.Bytes);
         workers.For(layout.Panels, (panel, _) => PanelPacking.PackPanel(layout, Data, panel, storage.Data + panel * layout.PanelBytes));
         return new Tensor(storage, storage.Data, Type, _shape) { Scales = Scales, Panels = layout };
+    }
+
+    /// <summary>The name of the packed layout, which is the same on every machine; bytes under another name cannot be read by <see cref="AsPacked"/>.</summary>
+    public const string PackedLayout = "panels-16x32-1";
+
+    /// <summary>The bytes of a packed weight <c>[panels, bytes per panel]</c>, to be saved; scales by output row are not among them.</summary>
+    public Tensor PackedBytes => Panels is { } panels
+        ? new Tensor(_storage, Data, DType.UInt8, [panels.Panels, checked((int)panels.PanelBytes)])
+        : throw new InvalidOperationException($"{this} is not packed");
+
+    /// <summary>The shape that <see cref="PackedBytes"/> of this quantised weight will have, before it is packed.</summary>
+    public static int[] PackedShape(Tensor weight)
+    {
+        var layout = new PanelLayout(weight.Type, weight.Rows, weight.Columns, weight.Scales?.Rows ?? 1);
+        return [layout.Panels, checked((int)layout.PanelBytes)];
+    }
+
+    /// <summary>These <see cref="PackedBytes"/> as a weight again, without a copy.</summary>
+    /// <param name="type">The type that was packed.</param>
+    /// <param name="rows">The output dimension.</param>
+    /// <param name="columns">The input dimension.</param>
+    /// <param name="scales">Float16 <c>[input segments, out]</c> if the type has scales by output row.</param>
+    /// <exception cref="ArgumentException">The sizes do not fit.</exception>
+    public Tensor AsPacked(DType type, int rows, int columns, Tensor? scales = null)
+    {
+        int segments = scales?.Rows ?? 1;
+        bool fits = PanelLayout.Takes(type) && type.IsBlock() == scales is null && columns % (type.IsBlock() ? PanelLayout.BlockInputs : segments) == 0
+            && (scales is null || (scales.Type == DType.Float16 && scales.Columns == rows));
+        var layout = new PanelLayout(type, rows, columns, segments);
+        if (!fits || Type != DType.UInt8 || Bytes != layout.Bytes)
+            throw new ArgumentException($"{this} with scales {scales?.ToString() ?? "none"} is not a packed {type} {Describe([rows, columns])}");
+        return new Tensor(_storage, Data, type, [rows, columns]) { Scales = scales, Panels = layout };
     }
 
     /// <summary>Rows <paramref name="start"/> to <paramref name="start"/> + <paramref name="rows"/> of the outermost dimension, without a copy.</summary>

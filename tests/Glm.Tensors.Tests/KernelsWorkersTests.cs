@@ -79,11 +79,16 @@ public sealed class KernelsWorkersTests
         using var workers = new Workers(3);
         var counts = new int[64];
         var body = new Counter(counts);
-        for (int i = 0; i < 200; i++) workers.For(64, body);
+        workers.Split(64, 4, body);
+        for (int i = 0; i < 199; i++) workers.For(64, body);
         long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int i = 0; i < 200; i++) workers.For(64, body);
+        for (int i = 0; i < 200; i++)
+        {
+            workers.For(64, body);
+            workers.Split(64, 4, body);
+        }
         Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
-        Assert.All(counts, count => Assert.Equal(400, count));
+        Assert.All(counts, count => Assert.Equal(600, count));
     }
 
     [Fact]
@@ -103,8 +108,13 @@ public sealed class KernelsWorkersTests
         Assert.Contains("mmx", message, StringComparison.Ordinal);
     }
 
-    private readonly struct Counter(int[] counts) : ILoopBody
+    private readonly struct Counter(int[] counts) : ILoopBody, IRangeBody
     {
+        public void Invoke(long start, long end, int worker)
+        {
+            for (long i = start; i < end; i++) Interlocked.Increment(ref counts[i]);
+        }
+
         public void Invoke(int item, int worker) => Interlocked.Increment(ref counts[item]);
     }
 }

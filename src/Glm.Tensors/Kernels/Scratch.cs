@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace Glm.Tensors;
 
 /// <summary>
-/// What one thread needs to multiply matrices: room for packed panels, 64-byte aligned, that grows to the largest product it
-/// has seen and is reused. Not safe for two threads at once.
+/// What one thread needs to compute: room for packed panels of matrices and for values in between, 64-byte aligned, that grows to
+/// the largest request it has seen and is reused; growing allocates nothing on the managed heap. Not safe for two threads at once.
 /// </summary>
 internal sealed unsafe class Scratch : IDisposable
 {
@@ -15,6 +15,7 @@ internal sealed unsafe class Scratch : IDisposable
     private readonly AlignedBuffer left = new();
     private readonly AlignedBuffer right = new();
     private readonly AlignedBuffer sums = new();
+    private readonly AlignedBuffer values = new();
 
     /// <summary>One microkernel's sums, <see cref="TileSize"/>.</summary>
     public float* Tile => tile.Reserve(TileSize + Packing.StageSize);
@@ -31,12 +32,16 @@ internal sealed unsafe class Scratch : IDisposable
     /// <summary>Sums over the blocks of k done so far, where the result itself is too narrow to hold them.</summary>
     public float* Sums(nint floats) => sums.Reserve(floats);
 
+    /// <summary>Whatever an operation computes in, apart from the products that it calls.</summary>
+    public float* Values(nint floats) => values.Reserve(floats);
+
     public void Dispose()
     {
         tile.Dispose();
         left.Dispose();
         right.Dispose();
         sums.Dispose();
+        values.Dispose();
     }
 
     private sealed class AlignedBuffer : IDisposable

@@ -11,6 +11,13 @@ internal interface ILoopBody
     void Invoke(int item, int worker);
 }
 
+/// <summary>The body of a parallel loop over ranges, a struct as well.</summary>
+internal interface IRangeBody
+{
+    /// <summary>Does [start, end). <paramref name="worker"/> is that of <see cref="ILoopBody"/>.</summary>
+    void Invoke(long start, long end, int worker);
+}
+
 /// <summary>
 /// A fixed pool of threads for loops that last microseconds. The calling thread takes part; the others spin briefly between
 /// loops and then sleep. A loop ends when its items are done: a thread that the system did not schedule in time is not waited
@@ -48,6 +55,7 @@ public sealed unsafe class Workers : IDisposable
         if (threads is < 1 or > 1024) throw new GlmException($"threads: expected 1 to 1024, found {threads}");
         Threads = threads;
         state.Value = Closed;
+        for (int i = 0; i <= threads; i++) freeScratch.Push(new Scratch()); // one per thread, and one that they share
         helpers = new Thread[threads - 1];
         for (int i = 0; i < helpers.Length; i++)
         {
@@ -73,17 +81,20 @@ public sealed unsafe class Workers : IDisposable
     /// Calls <paramref name="body"/>(start, end, worker) for contiguous parts of [0, <paramref name="length"/>), one per thread,
     /// none shorter than <paramref name="grain"/> unless it is the only one.
     /// </summary>
-    public void Split(long length, long grain, Action<long, long, int> body)
+    public void Split(long length, long grain, Action<long, long, int> body) => Split(length, grain, new ActionRangeBody(body));
+
+    /// <inheritdoc cref="Split(long, long, Action{long, long, int})"/>
+    internal void Split<TBody>(long length, long grain, TBody body) where TBody : struct, IRangeBody
     {
         int parts = Parts(length, grain);
-        For(parts, (part, worker) => body(length * part / parts, length * (part + 1) / parts, worker));
+        For(parts, new PartBody<TBody>(length, parts, body));
     }
 
     /// <summary>Into how many parts <see cref="Split"/> cuts a length.</summary>
     internal int Parts(long length, long grain) => (int)Math.Min(Threads, Math.Max(1, length / Math.Max(1, grain)));
 
     /// <inheritdoc cref="For(int, Action{int, int})"/>
-    internal void For<TBody>(int items, TBody body) where TBody : struct, ILoopBody
+    internal void For<TBody>(int items, TBody body) where TBody : struct, ILoopBody, allows ref struct
     {
         if (items <= 1 || helpers.Length == 0 || Interlocked.CompareExchange(ref busy, 1, 0) != 0)
         {
@@ -132,7 +143,7 @@ public sealed unsafe class Workers : IDisposable
         while (freeScratch.TryPop(out Scratch? scratch)) scratch.Dispose();
     }
 
-    private static void InvokeBody<TBody>(void* body, int item, int worker) where TBody : struct, ILoopBody =>
+    private static void InvokeBody<TBody>(void* body, int item, int worker) where TBody : struct, ILoopBody, allows ref struct =>
         Unsafe.AsRef<TBody>(body).Invoke(item, worker);
 
     private void TakeItems(int worker)
@@ -203,6 +214,16 @@ public sealed unsafe class Workers : IDisposable
     private readonly struct ActionBody(Action<int, int> action) : ILoopBody
     {
         public void Invoke(int item, int worker) => action(item, worker);
+    }
+
+    private readonly struct ActionRangeBody(Action<long, long, int> action) : IRangeBody
+    {
+        public void Invoke(long start, long end, int worker) => action(start, end, worker);
+    }
+
+    private readonly struct PartBody<TBody>(long length, int parts, TBody body) : ILoopBody where TBody : struct, IRangeBody
+    {
+        public void Invoke(int item, int worker) => body.Invoke(length * item / parts, length * (item + 1) / parts, worker);
     }
 
     /// <summary>A counter that shares its cache line with nothing else.</summary>

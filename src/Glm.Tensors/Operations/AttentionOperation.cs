@@ -31,16 +31,26 @@ public static unsafe class AttentionOperation
     /// <returns><c>[rows, heads x head size]</c>.</returns>
     public static Tensor Attention(this Context context, Tensor qkv, HeadLayout layout, AttentionSegment[] segments, float dropout = 0)
     {
+        int longest = 0, total = 0;
         foreach (var segment in segments)
+        {
             if (segment.Start < 0 || segment.Length < 0 || segment.Start + segment.Length > qkv.Rows)
                 throw new ArgumentException($"{segment} lies outside the {qkv.Rows} rows", nameof(segments));
+            longest = Math.Max(longest, segment.Length);
+            total += segment.Length;
+        }
         float scale = 1 / MathF.Sqrt(layout.HeadSize);
         var output = context.New(qkv.Rows, layout.Heads * layout.HeadSize);
-        if (segments.Sum(segment => segment.Length) < qkv.Rows) output.Clear();
+        if (total < qkv.Rows) output.Clear();
         var normalizers = context.Arena.Allocate(DType.Float32, layout.Heads, qkv.Rows);
         DropoutMask? mask = dropout > 0 && context.Training ? new DropoutMask(context, dropout) : null;
-        var pass = new Pass(context, qkv, output, layout, segments, scale, normalizers, mask);
-        context.Workers.For(segments.Length * layout.Heads, (item, worker) => pass.Forward(segments[item / layout.Heads], item % layout.Heads, worker));
+        var pass = new Pass(context, qkv, output, layout, segments, longest, scale, normalizers, mask);
+        context.Workers.For(segments.Length * layout.Heads, pass);
+        if (context.Recording) RecordBackward(context, qkv, output, layout, segments, pass);
+        return output;
+    }
+
+    private static void RecordBackward(Context context, Tensor qkv, Tensor output, HeadLayout layout, AttentionSegment[] segments, Pass pass) =>
         context.Record(output, qkv.RequiresGradient, () =>
         {
             var gradient = context.GradientOf(qkv, out bool first);
@@ -48,21 +58,21 @@ public static unsafe class AttentionOperation
             int groups = layout.KeyValueHeads;
             context.Workers.For(segments.Length * groups, (item, worker) => pass.Backward(segments[item / groups], item % groups, gradient, worker));
         });
-        return output;
-    }
 
     /// <summary>The first and the number of keys that the queries [begin, end) of a segment can see together: keys from 0 to this.</summary>
     private static int VisibleKeys(AttentionSegment segment, int end) => Math.Min(segment.Length, Math.Max(segment.Division, end));
 
-    private sealed class Pass(
-        Context context, Tensor qkv, Tensor output, HeadLayout layout, AttentionSegment[] segments, float scale, Tensor normalizers, DropoutMask? dropout)
+    /// <summary>What both passes read. As the body of a loop it is the forward pass, an item for every head of every segment.</summary>
+    private readonly struct Pass(
+        Context context, Tensor qkv, Tensor output, HeadLayout layout, AttentionSegment[] segments, int longest, float scale, Tensor normalizers,
+        DropoutMask? dropout) : ILoopBody
     {
-        private readonly int _longest = segments.Length == 0 ? 0 : segments.Max(segment => segment.Length);
+        public void Invoke(int item, int worker) => Forward(segments[item / layout.Heads], item % layout.Heads, worker);
 
-        public void Forward(AttentionSegment segment, int head, int worker)
+        private void Forward(AttentionSegment segment, int head, int worker)
         {
-            float* scores = context.Scratch(worker, (long)BlockRows * _longest);
-            int group = head / (layout.Heads / layout.KeyValueHeads);
+            float* scores = context.Scratch(worker, (long)BlockRows * longest);
+            int group = head / layout.GroupHeads;
             for (int begin = 0; begin < segment.Length; begin += BlockRows)
             {
                 int end = Math.Min(segment.Length, begin + BlockRows), keys = VisibleKeys(segment, end);
@@ -83,9 +93,9 @@ public static unsafe class AttentionOperation
 
         public void Backward(AttentionSegment segment, int group, Tensor gradient, int worker)
         {
-            int size = layout.HeadSize, perGroup = layout.Heads / layout.KeyValueHeads;
-            float* p = context.Scratch(worker, 2L * BlockRows * _longest + 2L * size), ds = p + (long)BlockRows * _longest;
-            float* scratch = ds + (long)BlockRows * _longest;
+            int size = layout.HeadSize, perGroup = layout.GroupHeads;
+            float* p = context.Scratch(worker, 2L * BlockRows * longest + 2L * size), ds = p + (long)BlockRows * longest;
+            float* scratch = ds + (long)BlockRows * longest;
             for (int head = group * perGroup; head < (group + 1) * perGroup; head++)
                 for (int begin = 0; begin < segment.Length; begin += BlockRows)
                 {

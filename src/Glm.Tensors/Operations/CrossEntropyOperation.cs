@@ -26,22 +26,19 @@ public static unsafe class CrossEntropyOperation
             if ((uint)target[i] >= (uint)vocabulary) throw new GlmException($"target {target[i]} of row {i} lies outside the vocabulary of {vocabulary}");
         var losses = context.Arena.Allocate(DType.Float32, rows);
         var normalizers = context.Arena.Allocate(DType.Float32, rows);
-        context.ForRows(rows, (start, end, _) =>
-        {
-            for (int row = start; row < end; row++)
-            {
-                float* values = logits.Floats + (long)row * vocabulary;
-                float max = Vectors.Max(values, vocabulary);
-                normalizers.Floats[row] = max + MathF.Log(Vectors.SumExp(values, max, vocabulary));
-                losses.Floats[row] = normalizers.Floats[row] - values[target[row]];
-            }
-        }, block: 4);
+        context.ForRows(rows, new ForwardBody(logits, targets, losses, normalizers), block: 4);
         var loss = context.Arena.Allocate(DType.Float32, 1);
         double sum = 0;
         for (int row = 0; row < rows; row++) sum += (double)weights.Floats[row] * losses.Floats[row];
         loss.Floats[0] = (float)sum;
+        if (context.Recording) RecordBackward(context, logits, targets, weights, normalizers, loss);
+        return (loss, losses);
+    }
+
+    private static void RecordBackward(Context context, Tensor logits, Tensor targets, Tensor weights, Tensor normalizers, Tensor loss) =>
         context.Record(loss, logits.RequiresGradient, () =>
         {
+            int rows = logits.Rows, vocabulary = logits.Columns;
             float upstream = loss.Gradient!.Floats[0];
             context.ForRows(rows, (start, end, _) =>
             {
@@ -52,11 +49,24 @@ public static unsafe class CrossEntropyOperation
                     Vector512<float> shift = Vector512.Create(normalizers.Floats[row]), scale = Vector512.Create(factor);
                     for (int i = 0; i < vocabulary; i += Vectors.Width)
                         Vectors.Store(scale * VectorMath.Exp(Vectors.Load(values + i, vocabulary - i) - shift), values + i, vocabulary - i);
-                    values[target[row]] -= factor;
+                    values[targets.Ints[row]] -= factor;
                 }
             }, block: 4);
             logits.Gradient = logits;
         });
-        return (loss, losses);
+
+    private readonly struct ForwardBody(Tensor logits, Tensor targets, Tensor losses, Tensor normalizers) : IRangeBody
+    {
+        public void Invoke(long start, long end, int worker)
+        {
+            int vocabulary = logits.Columns;
+            for (long row = start; row < end; row++)
+            {
+                float* values = logits.Floats + row * vocabulary;
+                float max = Vectors.Max(values, vocabulary);
+                normalizers.Floats[row] = max + MathF.Log(Vectors.SumExp(values, max, vocabulary));
+                losses.Floats[row] = normalizers.Floats[row] - values[targets.Ints[row]];
+            }
+        }
     }
 }

@@ -12,19 +12,15 @@ public static unsafe class DropoutOperation
         if (!context.Training || probability == 0) return x;
         var mask = new DropoutMask(context, probability);
         var y = context.New(x.Shape);
-        int columns = x.Columns;
-        context.ForRows(x.Rows, (start, end, worker) =>
-        {
-            float* scratch = context.Scratch(worker, 2L * columns);
-            for (int row = start; row < end; row++)
-            {
-                float* source = TensorRows.Read(x, row, scratch), target = TensorRows.Target(y, row, scratch + columns);
-                for (int i = 0; i < columns; i++) target[i] = source[i] * mask.Factor((long)row * columns + i);
-                TensorRows.Write(y, row, target);
-            }
-        });
+        context.ForRows(x.Rows, new ForwardBody(context, x, y, mask));
+        if (context.Recording) RecordBackward(context, x, y, mask);
+        return y;
+    }
+
+    private static void RecordBackward(Context context, Tensor x, Tensor y, DropoutMask mask) =>
         context.Record(y, x.RequiresGradient, () =>
         {
+            int columns = x.Columns;
             var gradient = context.GradientOf(x, out bool first);
             context.ForRows(x.Rows, (start, end, _) =>
             {
@@ -35,7 +31,20 @@ public static unsafe class DropoutOperation
                 }
             });
         });
-        return y;
+
+    private readonly struct ForwardBody(Context context, Tensor x, Tensor y, DropoutMask mask) : IRangeBody
+    {
+        public void Invoke(long start, long end, int worker)
+        {
+            int columns = x.Columns;
+            float* scratch = context.Scratch(worker, 2L * columns);
+            for (long row = start; row < end; row++)
+            {
+                float* source = TensorRows.Read(x, row, scratch), target = TensorRows.Target(y, row, scratch + columns);
+                for (int i = 0; i < columns; i++) target[i] = source[i] * mask.Factor(row * columns + i);
+                TensorRows.Write(y, row, target);
+            }
+        }
     }
 }
 

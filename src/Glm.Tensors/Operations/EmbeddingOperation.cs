@@ -21,23 +21,33 @@ public static unsafe class EmbeddingOperation
         for (int i = 0; i < count; i++)
             if ((uint)index[i] >= (uint)tableRows) throw new GlmException($"id {index[i]} at position {i} lies outside the {tableRows} rows of the table");
         var y = context.Arena.Allocate(type, count, columns);
-        context.ForRows(count, (start, end, worker) =>
-        {
-            float* scratch = context.Scratch(worker, columns);
-            for (int i = start; i < end; i++)
-                TensorRows.FromFloats(TensorRows.Read(table, index[i], scratch), y.Data + type.Bytes((long)i * columns), type, columns);
-        });
+        context.ForRows(count, new ForwardBody(context, table, ids, y));
+        if (context.Recording) RecordBackward(context, table, ids, gradientScale, y);
+        return y;
+    }
+
+    private static void RecordBackward(Context context, Tensor table, Tensor ids, float gradientScale, Tensor y) =>
         context.Record(y, table.RequiresGradient, () =>
         {
+            int columns = y.Columns, count = y.Rows;
             var gradient = context.GradientOf(table, out bool first);
             if (first) gradient.Clear();
             // Rows may repeat: every thread takes its own columns of all of them, in order.
             context.ForRows(columns, (start, end, _) =>
             {
                 for (int i = 0; i < count; i++)
-                    Vectors.Axpby(gradientScale, y.Gradient!.Floats + (long)i * columns + start, 1, gradient.Floats + (long)index[i] * columns + start, end - start);
+                    Vectors.Axpby(gradientScale, y.Gradient!.Floats + (long)i * columns + start, 1, gradient.Floats + (long)ids.Ints[i] * columns + start, end - start);
             }, block: 64);
         });
-        return y;
+
+    private readonly struct ForwardBody(Context context, Tensor table, Tensor ids, Tensor y) : IRangeBody
+    {
+        public void Invoke(long start, long end, int worker)
+        {
+            int columns = y.Columns;
+            float* scratch = context.Scratch(worker, columns);
+            for (long i = start; i < end; i++)
+                TensorRows.FromFloats(TensorRows.Read(table, ids.Ints[i], scratch), y.Data + y.Type.Bytes(i * columns), y.Type, columns);
+        }
     }
 }

@@ -11,24 +11,16 @@ public static unsafe class GeGluOperation
     /// <remarks>du = dy gelu(v); dv = dy u (Phi(v) + v phi(v)).</remarks>
     public static Tensor GeGlu(this Context context, Tensor z)
     {
-        int rows = z.Rows, inner = z.Columns / 2;
-        var y = context.New(rows, inner);
-        context.ForRows(rows, (start, end, worker) =>
-        {
-            float* scratch = context.Scratch(worker, 3L * inner);
-            for (int row = start; row < end; row++)
-            {
-                float* u = TensorRows.Read(z, row, scratch), v = u + inner, target = TensorRows.Target(y, row, scratch + 2 * inner);
-                for (int i = 0; i < inner; i += Vectors.Width)
-                {
-                    var gate = Vectors.Load(v + i, inner - i);
-                    Vectors.Store(Vectors.Load(u + i, inner - i) * gate * VectorMath.Normal(gate).Distribution, target + i, inner - i);
-                }
-                TensorRows.Write(y, row, target);
-            }
-        }, block: 8);
+        var y = context.New(z.Rows, z.Columns / 2);
+        context.ForRows(z.Rows, new ForwardBody(context, z, y), block: 8);
+        if (context.Recording) RecordBackward(context, z, y);
+        return y;
+    }
+
+    private static void RecordBackward(Context context, Tensor z, Tensor y) =>
         context.Record(y, z.RequiresGradient, () =>
         {
+            int rows = y.Rows, inner = y.Columns;
             var dz = context.GradientOf(z, out bool first);
             if (!first) throw new InvalidOperationException("the input of GeGLU has one consumer");
             context.ForRows(rows, (start, end, worker) =>
@@ -49,6 +41,23 @@ public static unsafe class GeGluOperation
                 }
             }, block: 8);
         });
-        return y;
+
+    private readonly struct ForwardBody(Context context, Tensor z, Tensor y) : IRangeBody
+    {
+        public void Invoke(long start, long end, int worker)
+        {
+            int inner = y.Columns;
+            float* scratch = context.Scratch(worker, 3L * inner);
+            for (long row = start; row < end; row++)
+            {
+                float* u = TensorRows.Read(z, row, scratch), v = u + inner, target = TensorRows.Target(y, row, scratch + 2 * inner);
+                for (int i = 0; i < inner; i += Vectors.Width)
+                {
+                    var gate = Vectors.Load(v + i, inner - i);
+                    Vectors.Store(Vectors.Load(u + i, inner - i) * gate * VectorMath.Normal(gate).Distribution, target + i, inner - i);
+                }
+                TensorRows.Write(y, row, target);
+            }
+        }
     }
 }

@@ -18,35 +18,19 @@ public static unsafe class LayerNormOperation
     /// <param name="epsilon">Added to the variance.</param>
     public static Tensor LayerNorm(this Context context, Tensor x, Tensor gain, Tensor bias, float epsilon)
     {
-        int rows = x.Rows, hidden = x.Columns;
         var y = context.New(x.Shape);
-        var statistics = context.Arena.Allocate(DType.Float32, rows, 2);
-        float* g = gain.Floats, b = bias.Floats, stats = statistics.Floats;
-        context.ForRows(rows, (start, end, worker) =>
-        {
-            float* scratch = context.Scratch(worker, 2L * hidden);
-            for (int row = start; row < end; row++)
-            {
-                float* source = TensorRows.Read(x, row, scratch), target = TensorRows.Target(y, row, scratch + hidden);
-                float mean = Vectors.Sum(source, hidden) / hidden;
-                float inverse = 1 / MathF.Sqrt(SquaredDistance(source, mean, hidden) / hidden + epsilon);
-                (stats[2 * row], stats[2 * row + 1]) = (mean, inverse);
-                Vector512<float> m = Vector512.Create(mean), r = Vector512.Create(inverse);
-                for (int i = 0; i < hidden; i += Vectors.Width)
-                {
-                    var n = (Vectors.Load(source + i, hidden - i) - m) * r;
-                    Vectors.Store(Vector512.FusedMultiplyAdd(n, Vectors.Load(g + i, hidden - i), Vectors.Load(b + i, hidden - i)), target + i, hidden - i);
-                }
-                TensorRows.Write(y, row, target);
-            }
-        });
+        var statistics = context.Arena.Allocate(DType.Float32, x.Rows, 2);
+        context.ForRows(x.Rows, new ForwardBody(context, x, gain, bias, epsilon, y, statistics));
+        if (context.Recording) RecordBackward(context, x, gain, bias, y, statistics);
+        return y;
+    }
+
+    private static void RecordBackward(Context context, Tensor x, Tensor gain, Tensor bias, Tensor y, Tensor statistics) =>
         context.Record(y, x.RequiresGradient || gain.RequiresGradient, () =>
         {
             if (x.RequiresGradient) AddInputGradient(context, x, y.Gradient!, gain, statistics);
             if (gain.RequiresGradient) AddParameterGradients(context, x, y.Gradient!, gain, bias, statistics);
         });
-        return y;
-    }
 
     private static void AddInputGradient(Context context, Tensor x, Tensor dy, Tensor gain, Tensor statistics)
     {
@@ -121,5 +105,28 @@ public static unsafe class LayerNormOperation
             sum = Vector512.FusedMultiplyAdd(d, d, sum);
         }
         return Vector512.Sum(sum);
+    }
+
+    private readonly struct ForwardBody(Context context, Tensor x, Tensor gain, Tensor bias, float epsilon, Tensor y, Tensor statistics) : IRangeBody
+    {
+        public void Invoke(long start, long end, int worker)
+        {
+            int hidden = x.Columns;
+            float* g = gain.Floats, b = bias.Floats, stats = statistics.Floats, scratch = context.Scratch(worker, 2L * hidden);
+            for (long row = start; row < end; row++)
+            {
+                float* source = TensorRows.Read(x, row, scratch), target = TensorRows.Target(y, row, scratch + hidden);
+                float mean = Vectors.Sum(source, hidden) / hidden;
+                float inverse = 1 / MathF.Sqrt(SquaredDistance(source, mean, hidden) / hidden + epsilon);
+                (stats[2 * row], stats[2 * row + 1]) = (mean, inverse);
+                Vector512<float> m = Vector512.Create(mean), r = Vector512.Create(inverse);
+                for (int i = 0; i < hidden; i += Vectors.Width)
+                {
+                    var n = (Vectors.Load(source + i, hidden - i) - m) * r;
+                    Vectors.Store(Vector512.FusedMultiplyAdd(n, Vectors.Load(g + i, hidden - i), Vectors.Load(b + i, hidden - i)), target + i, hidden - i);
+                }
+                TensorRows.Write(y, row, target);
+            }
+        }
     }
 }

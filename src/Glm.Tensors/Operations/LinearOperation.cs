@@ -23,6 +23,12 @@ public static unsafe class LinearOperation
         if (x.Columns != weight.Columns) throw new ArgumentException($"an input {x} does not fit a weight {weight}");
         var y = context.Arena.Allocate(outputType ?? context.ActivationType, x.Rows, weight.Rows);
         Multiply(context, x, weight, bias is null ? null : bias.Floats, y);
+        if (context.Recording) RecordBackward(context, x, weight, bias, weightGradientScale, y);
+        return y;
+    }
+
+    private static void RecordBackward(Context context, Tensor x, Tensor weight, Tensor? bias, float weightGradientScale, Tensor y)
+    {
         bool weightWanted = weight.RequiresGradient, biasWanted = bias is { RequiresGradient: true };
         context.Record(y, x.RequiresGradient || weightWanted || biasWanted, () =>
         {
@@ -40,7 +46,6 @@ public static unsafe class LinearOperation
             }
             if (biasWanted) AddColumnSums(context, dy, bias!);
         });
-        return y;
     }
 
     /// <summary>y = x W^T + bias, by the kernel of the weight's kind.</summary>

@@ -12,7 +12,11 @@ public static class Recomputation
     /// <param name="segment">A function of x whose output has the shape of x, such as one layer.</param>
     public static Tensor Recompute(this Context context, Tensor x, Func<Tensor, Tensor> segment)
     {
-        if (!context.Recording) return segment(x);
+        return context.Recording ? RecordSegment(context, x, segment) : segment(x);
+    }
+
+    private static Tensor RecordSegment(Context context, Tensor x, Func<Tensor, Tensor> segment)
+    {
         ulong stream = context.Stream;
         var y = context.New(x.Shape);
         var mark = context.Arena.Mark;

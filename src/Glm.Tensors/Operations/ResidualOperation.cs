@@ -8,29 +8,18 @@ public static unsafe class ResidualOperation
     /// <summary>y = alpha x + f, with x and f <c>[rows, hidden]</c>: dx = alpha dy, df = dy.</summary>
     public static Tensor Residual(this Context context, Tensor x, Tensor f, float alpha)
     {
-        int columns = x.Columns;
         var y = context.New(x.Shape);
-        context.ForRows(x.Rows, (start, end, worker) =>
-        {
-            float* scratch = context.Scratch(worker, 3L * columns);
-            for (int row = start; row < end; row++)
-            {
-                float* a = TensorRows.Read(x, row, scratch), b = TensorRows.Read(f, row, scratch + columns), target = TensorRows.Target(y, row, scratch + 2 * columns);
-                for (int i = 0; i < columns; i += Vectors.Width)
-                {
-                    var sum = Vector512.FusedMultiplyAdd(Vector512.Create(alpha), Vectors.Load(a + i, columns - i), Vectors.Load(b + i, columns - i));
-                    Vectors.Store(sum, target + i, columns - i);
-                }
-                TensorRows.Write(y, row, target);
-            }
-        });
+        context.ForRows(x.Rows, new ForwardBody(context, x, f, y, alpha));
+        if (context.Recording) RecordBackward(context, x, f, y, alpha);
+        return y;
+    }
+
+    private static void RecordBackward(Context context, Tensor x, Tensor f, Tensor y, float alpha) =>
         context.Record(y, x.RequiresGradient || f.RequiresGradient, () =>
         {
             AddScaled(context, x, y.Gradient!, alpha);
             AddScaled(context, f, y.Gradient!, 1);
         });
-        return y;
-    }
 
     private static void AddScaled(Context context, Tensor input, Tensor dy, float factor)
     {
@@ -42,5 +31,25 @@ public static unsafe class ResidualOperation
             for (int row = start; row < end; row++)
                 Vectors.Axpby(factor, dy.Floats + (long)row * columns, first ? 0 : 1, gradient.Floats + (long)row * columns, columns);
         });
+    }
+
+    private readonly struct ForwardBody(Context context, Tensor x, Tensor f, Tensor y, float alpha) : IRangeBody
+    {
+        public void Invoke(long start, long end, int worker)
+        {
+            int columns = x.Columns;
+            float* scratch = context.Scratch(worker, 3L * columns);
+            var factor = Vector512.Create(alpha);
+            for (long row = start; row < end; row++)
+            {
+                float* a = TensorRows.Read(x, row, scratch), b = TensorRows.Read(f, row, scratch + columns), target = TensorRows.Target(y, row, scratch + 2 * columns);
+                for (int i = 0; i < columns; i += Vectors.Width)
+                {
+                    var sum = Vector512.FusedMultiplyAdd(factor, Vectors.Load(a + i, columns - i), Vectors.Load(b + i, columns - i));
+                    Vectors.Store(sum, target + i, columns - i);
+                }
+                TensorRows.Write(y, row, target);
+            }
+        }
     }
 }

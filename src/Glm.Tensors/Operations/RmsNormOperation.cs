@@ -15,28 +15,17 @@ public static unsafe class RmsNormOperation
     {
         var y = context.New(x.Shape);
         var inverse = context.Arena.Allocate(DType.Float32, x.Rows);
-        context.ForRows(x.Rows, (start, end, worker) =>
-        {
-            for (int row = start; row < end; row++) Normalize(context, x, y, gain.Floats, epsilon, inverse.Floats, row, worker);
-        });
+        context.ForRows(x.Rows, new ForwardBody(context, x, gain, y, inverse, epsilon));
+        if (context.Recording) RecordBackward(context, x, gain, y, inverse);
+        return y;
+    }
+
+    private static void RecordBackward(Context context, Tensor x, Tensor gain, Tensor y, Tensor inverse) =>
         context.Record(y, x.RequiresGradient || gain.RequiresGradient, () =>
         {
             if (x.RequiresGradient) AddInputGradient(context, x, y.Gradient!, gain, inverse);
             if (gain.RequiresGradient) AddGainGradient(context, x, y.Gradient!, gain, inverse);
         });
-        return y;
-    }
-
-    private static void Normalize(Context context, Tensor x, Tensor y, float* gain, float epsilon, float* inverse, int row, int worker)
-    {
-        int hidden = x.Columns;
-        float* scratch = context.Scratch(worker, 2L * hidden), source = TensorRows.Read(x, row, scratch), target = TensorRows.Target(y, row, scratch + hidden);
-        inverse[row] = 1 / MathF.Sqrt(Vectors.Dot(source, source, hidden) / hidden + epsilon);
-        var r = Vector512.Create(inverse[row]);
-        for (int i = 0; i < hidden; i += Vectors.Width)
-            Vectors.Store(Vectors.Load(source + i, hidden - i) * r * Vectors.Load(gain + i, hidden - i), target + i, hidden - i);
-        TensorRows.Write(y, row, target);
-    }
 
     private static void AddInputGradient(Context context, Tensor x, Tensor dy, Tensor gain, Tensor inverse)
     {
@@ -85,5 +74,23 @@ public static unsafe class RmsNormOperation
                         target + i, count - i);
             }
         }, block: 64);
+    }
+
+    private readonly struct ForwardBody(Context context, Tensor x, Tensor gain, Tensor y, Tensor inverse, float epsilon) : IRangeBody
+    {
+        public void Invoke(long start, long end, int worker)
+        {
+            int hidden = x.Columns;
+            float* scratch = context.Scratch(worker, 2L * hidden), g = gain.Floats;
+            for (long row = start; row < end; row++)
+            {
+                float* source = TensorRows.Read(x, row, scratch), target = TensorRows.Target(y, row, scratch + hidden);
+                float factor = inverse.Floats[row] = 1 / MathF.Sqrt(Vectors.Dot(source, source, hidden) / hidden + epsilon);
+                var r = Vector512.Create(factor);
+                for (int i = 0; i < hidden; i += Vectors.Width)
+                    Vectors.Store(Vectors.Load(source + i, hidden - i) * r * Vectors.Load(g + i, hidden - i), target + i, hidden - i);
+                TensorRows.Write(y, row, target);
+            }
+        }
     }
 }

@@ -14,6 +14,9 @@ namespace Glm.Tensors;
 public readonly record struct HeadLayout(
     int Heads, int KeyValueHeads, int HeadSize, int QueryOffset, int KeyOffset, int ValueOffset, int QueryStride, int KeyValueStride)
 {
+    /// <summary>Query heads that share a key and value head.</summary>
+    public int GroupHeads => Heads / KeyValueHeads;
+
     /// <summary>By head, then query, key, value (spec 1.4).</summary>
     public static HeadLayout Interleaved(int heads, int headSize) =>
         new(heads, heads, headSize, 0, headSize, 2 * headSize, 3 * headSize, 3 * headSize);
@@ -57,18 +60,23 @@ public static unsafe class RotaryOperation
         int rows = qkv.Rows;
         for (int i = 0; i < rows; i++)
             if ((uint)positions.Ints[i] >= (uint)cos.Rows) throw new GlmException($"position {positions.Ints[i]} of token {i} lies outside the {cos.Rows} positions of the model");
-        Rotate(context, qkv, layout, positions, cos, sin, pairing, 1);
-        context.Record(qkv, qkv.RequiresGradient, () => Rotate(context, qkv.Gradient!, layout, positions, cos, sin, pairing, -1));
+        context.ForRows(rows, new RotateBody(context, qkv, layout, positions, cos, sin, pairing, 1));
+        if (context.Recording) RecordBackward(context, qkv, layout, positions, cos, sin, pairing);
         return qkv;
     }
 
-    private static void Rotate(Context context, Tensor x, HeadLayout layout, Tensor positions, Tensor cos, Tensor sin, RotaryPairing pairing, float direction)
+    private static void RecordBackward(Context context, Tensor qkv, HeadLayout layout, Tensor positions, Tensor cos, Tensor sin, RotaryPairing pairing) =>
+        context.Record(qkv, qkv.RequiresGradient, () =>
+            context.ForRows(qkv.Rows, new RotateBody(context, qkv.Gradient!, layout, positions, cos, sin, pairing, -1)));
+
+    private readonly struct RotateBody(
+        Context context, Tensor x, HeadLayout layout, Tensor positions, Tensor cos, Tensor sin, RotaryPairing pairing, float direction) : IRangeBody
     {
-        int half = cos.Columns, columns = x.Columns;
-        context.ForRows(x.Rows, (start, end, worker) =>
+        public void Invoke(long start, long end, int worker)
         {
-            float* scratch = context.Scratch(worker, columns);
-            for (int row = start; row < end; row++)
+            int half = cos.Columns;
+            float* scratch = context.Scratch(worker, x.Columns);
+            for (long row = start; row < end; row++)
             {
                 float* values = TensorRows.Read(x, row, scratch);
                 float* c = cos.Floats + (long)positions.Ints[row] * half, s = sin.Floats + (long)positions.Ints[row] * half;
@@ -76,7 +84,7 @@ public static unsafe class RotaryOperation
                 for (int head = 0; head < layout.KeyValueHeads; head++) RotateHead(values + layout.KeyOffset + head * layout.KeyValueStride, c, s, half, pairing, direction);
                 TensorRows.Write(x, row, values);
             }
-        });
+        }
     }
 
     private static void RotateHead(float* x, float* cos, float* sin, int half, RotaryPairing pairing, float direction)

@@ -13,10 +13,12 @@ public static unsafe class SwiGluOperation
     public static Tensor SwiGlu(this Context context, Tensor z)
     {
         var y = context.New(z.Rows, z.Columns / 2);
-        context.ForRows(z.Rows, (start, end, worker) =>
-        {
-            for (int row = start; row < end; row++) Forward(context, z, y, row, worker);
-        }, block: 8);
+        context.ForRows(z.Rows, new ForwardBody(context, z, y), block: 8);
+        if (context.Recording) RecordBackward(context, z, y);
+        return y;
+    }
+
+    private static void RecordBackward(Context context, Tensor z, Tensor y) =>
         context.Record(y, z.RequiresGradient, () =>
         {
             var dz = context.GradientOf(z, out bool first);
@@ -26,21 +28,6 @@ public static unsafe class SwiGluOperation
                 for (int row = start; row < end; row++) Backward(context, z, y.Gradient!, dz, row, worker);
             }, block: 8);
         });
-        return y;
-    }
-
-    private static void Forward(Context context, Tensor z, Tensor y, int row, int worker)
-    {
-        int inner = y.Columns;
-        float* scratch = context.Scratch(worker, 3L * inner), v = TensorRows.Read(z, row, scratch), u = v + inner;
-        float* target = TensorRows.Target(y, row, scratch + 2 * inner);
-        for (int i = 0; i < inner; i += Vectors.Width)
-        {
-            var gate = Vectors.Load(v + i, inner - i);
-            Vectors.Store(gate * Sigmoid(gate) * Vectors.Load(u + i, inner - i), target + i, inner - i);
-        }
-        TensorRows.Write(y, row, target);
-    }
 
     private static void Backward(Context context, Tensor z, Tensor dy, Tensor dz, int row, int worker)
     {
@@ -58,4 +45,23 @@ public static unsafe class SwiGluOperation
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<float> Sigmoid(Vector512<float> x) => Vector512<float>.One / (Vector512<float>.One + VectorMath.Exp(-x));
+
+    private readonly struct ForwardBody(Context context, Tensor z, Tensor y) : IRangeBody
+    {
+        public void Invoke(long start, long end, int worker)
+        {
+            int inner = y.Columns;
+            float* scratch = context.Scratch(worker, 3L * inner);
+            for (long row = start; row < end; row++)
+            {
+                float* v = TensorRows.Read(z, row, scratch), u = v + inner, target = TensorRows.Target(y, row, scratch + 2 * inner);
+                for (int i = 0; i < inner; i += Vectors.Width)
+                {
+                    var gate = Vectors.Load(v + i, inner - i);
+                    Vectors.Store(gate * Sigmoid(gate) * Vectors.Load(u + i, inner - i), target + i, inner - i);
+                }
+                TensorRows.Write(y, row, target);
+            }
+        }
+    }
 }

@@ -64,6 +64,51 @@ public sealed class AttentionTests
             }
     }
 
+    /// <summary>One step of sequences whose pasts end before, at and after the borders of pages, against the scalar twin of their whole.</summary>
+    [Theory]
+    [InlineData(DType.Float32)]
+    [InlineData(DType.BFloat16)]
+    [InlineData(DType.Float16)]
+    public void A_cached_step_is_the_end_of_the_whole(DType pages)
+    {
+        var random = new Random(5);
+        foreach (int heads in new[] { 1, 4, 12, 70 })
+            foreach (int groups in new[] { 1, 2, 4 })
+                foreach (int size in new[] { 1, 7, 33, 80 })
+                {
+                    if (heads % groups != 0 || (heads == 70 && size > 7)) continue;
+                    var layout = new HeadLayout(heads, groups, size, 0, heads * size, (heads + groups) * size, size, size);
+                    int[] pasts = [0, 63, 64, 65, random.Next(200)], lengths = [1 + random.Next(3), 1, 1, 1 + random.Next(70), 1];
+                    for (int s = 0; s < pasts.Length; s++) (pasts[s], lengths[s]) = (Math.Min(pasts[s], 900 / heads), Math.Min(lengths[s], 300 / heads));
+                    RequireStep(pages, layout, pasts, lengths, [.. pasts.Zip(lengths, (past, length) => random.Next(past + length + 2))], random);
+                }
+    }
+
+    private static void RequireStep(DType pageType, HeadLayout layout, int[] pasts, int[] lengths, int[] divisions, Random random)
+    {
+        int width = OperationTests.Width(layout), outer = layout.Heads * layout.HeadSize;
+        const int Pages = 5;
+        using var workers = new Workers(2);
+        var context = new Context(workers);
+        var pages = Tensor.Zeros(pageType, Pages * pasts.Length, 2, layout.KeyValueHeads, CachedAttentionOperation.PageTokens, layout.HeadSize);
+        var step = new List<CachedSequence>();
+        var rows = new List<float>();
+        var expected = new List<double>();
+        for (int s = 0; s < pasts.Length; s++)
+        {
+            int past = pasts[s], length = lengths[s], total = past + length;
+            float[] values = OperationCheck.Values(Input.Of(pageType, total, width), random); // what the pages can hold, so that storing rounds nothing
+            double[] whole = ScalarTwins.Attention(Array.ConvertAll(values, v => (double)v), layout, total, [new(0, total, divisions[s])]);
+            expected.AddRange(whole[(past * outer)..]);
+            int[] table = [.. Enumerable.Range(0, Pages).Select(i => i * pasts.Length + s)];
+            if (past > 0) context.CachedAttention(context.Floats(values.AsSpan(0, past * width), past, width), layout, pages, [new(0, past, 0, divisions[s], table)]);
+            step.Add(new CachedSequence(rows.Count / width, length, past, divisions[s], table));
+            rows.AddRange(values[(past * width)..]);
+        }
+        float[] found = context.CachedAttention(context.Floats([.. rows], rows.Count / width, width), layout, pages, [.. step]).ToArray();
+        OperationCheck.RequireClose($"{layout}", [.. expected], found, 1e-5);
+    }
+
     private static void Require(DType type, HeadLayout layout, int rows, AttentionSegment[] segments, float dropout) => OperationCheck.Require(
         (context, t) => context.Attention(t[0], layout, segments, dropout),
         x => ScalarTwins.Attention(x[0], layout, rows, segments,
