@@ -38,7 +38,8 @@ internal sealed class LoadedModel : IDisposable
         var tokenizer = Tokenizer.Load(directory, ice);
         if (tokenizer.VocabularySize > model.Config.VocabSize)
             throw new GlmException($"{Tokenizer.FileOf(directory)}: expected at most the model's {model.Config.VocabSize} ids, found {tokenizer.VocabularySize}");
-        return new LoadedModel(directory, model, tokenizer, new Workers(threads), clock.Elapsed);
+        var workers = new Workers(threads);
+        return new LoadedModel(directory, model.Packed(workers), tokenizer, workers, clock.Elapsed);
     }
 
     /// <summary>

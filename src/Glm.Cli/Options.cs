@@ -27,6 +27,16 @@ internal static class Options
         DefaultValueFactory = _ => "drop",
     }.AcceptOnlyFromAmong("keep", "drop");
 
+    /// <summary>What inputs of quantised matrices are rounded to.</summary>
+    public static Option<string?> Activations() => new Option<string?>("--activations")
+    {
+        HelpName = "16|int8",
+        Description = "Inputs of quantised matrices: 16 bits, or 8 (default: 8 for block formats such as Q4_0, 16 for rows, as the paper has it)",
+    }.AcceptOnlyFromAmong("16", "int8");
+
+    /// <summary>The bits that <see cref="Activations"/> stands for.</summary>
+    public static int? InputBits(string? activations) => activations switch { "16" => 16, "int8" => 8, _ => null };
+
     /// <summary>An option that takes a number within bounds.</summary>
     public static Option<T> Number<T>(string name, string help, string description, T standard, T least, T most) where T : struct, IComparable<T>, IParsable<T> => new(name)
     {

@@ -27,7 +27,7 @@ public sealed class Scorer
     public Scorer(LanguageModel model, Workers workers, SpecialTokens special, ScoringOptions? options = null, DType activationType = DType.Float32)
     {
         _model = model;
-        _context = new Context(workers, activationType);
+        _context = new Context(workers, activationType) { InputBits = model.InputBits };
         _special = special;
         _options = options ?? new ScoringOptions();
         if (_options.MaxSequenceLength > model.MaxSequenceLength)

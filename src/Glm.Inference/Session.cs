@@ -39,7 +39,7 @@ public sealed class Session
     public Session(LanguageModel model, Workers workers, DType activationType = DType.Float32, DType cacheType = DType.Float32)
     {
         Model = model;
-        _context = new Context(workers, activationType);
+        _context = new Context(workers, activationType) { InputBits = model.InputBits };
         CacheType = cacheType;
         Cache = new KvCache(model.NumLayers, model.Heads, cacheType);
         _attend = (qkv, layer) => _context.CachedAttention(qkv, Model.Heads, Cache.Pages(layer), _sequences.AsSpan(0, _count));

@@ -125,6 +125,9 @@ public sealed class Glm130B : LanguageModel
     private Tensor Recompute(Context context, int layer, Tensor x, Tensor positions, Attend attend) =>
         context.Recompute(x, kept => Layers[layer].Forward(context, kept, positions, attend));
 
+    /// <summary>This model with its quantised matrices in the order in which the fastest kernels read them, for inference; everything else is shared.</summary>
+    public Glm130B Packed(Workers workers) => new(Config, name => Parameter(name) is { Scales: not null, IsPacked: false } matrix ? matrix.Pack(workers) : Parameter(name));
+
     /// <summary>Word embeddings of the tokens <c>[tokens, hidden]</c>.</summary>
     public Tensor Embed(Context context, Tensor ids) =>
         context.Dropout(context.Embedding(WordEmbeddings, ids, EmbeddingGradientShrink), HiddenDropout);

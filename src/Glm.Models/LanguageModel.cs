@@ -52,6 +52,9 @@ public abstract class LanguageModel
     /// <summary>Whether every token sees only itself and those before it; otherwise the model is a prefix-LM, whose context sees all of itself.</summary>
     public abstract bool IsCausal { get; }
 
+    /// <summary>Bits that inputs of packed weights are rounded to when the model runs: 8, 16, or null for what suits each type (<see cref="Context.InputBits"/>).</summary>
+    public int? InputBits { get; set; }
+
     /// <summary>Hidden states after the last norm <c>[tokens, hidden]</c>.</summary>
     /// <param name="context">Where to run.</param>
     /// <param name="ids">Int32 token ids <c>[tokens]</c>.</param>

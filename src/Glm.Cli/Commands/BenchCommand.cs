@@ -17,23 +17,24 @@ internal static class BenchCommand
         var prompt = Options.Number("-p", "N", "Tokens of the prompt", 512, 1, 1 << 20);
         var generate = Options.Number("-n", "N", "Tokens generated after it, by each sequence", 64, 1, 1 << 20);
         var batch = Options.Number("-b", "N", "Sequences that are decoded together", 1, 1, 1024);
+        var activations = Options.Activations();
         var threads = Options.Threads();
         var json = Options.Json();
         var quiet = Options.Quiet();
         return new ExampleCommand("bench", "Prompt and decoding speed, as shares of this machine's memory bandwidth and arithmetic",
             "glm bench --model chatglm3-6b.gguf -p 512 -n 64", "glm bench --model glm-110m -b 8 --json")
         {
-            model, prompt, generate, batch, threads, json, quiet,
+            model, prompt, generate, batch, activations, threads, json, quiet,
         }.Does((parse, cancellation) =>
         {
             var options = new SpeedOptions { Prompt = parse.GetValue(prompt), Generate = parse.GetValue(generate), Batch = parse.GetValue(batch) };
-            var report = Measure(terminal, parse.GetValue(model), options, parse.GetValue(threads), parse.GetValue(quiet), cancellation);
+            var report = Measure(terminal, parse.GetValue(model), options, Options.InputBits(parse.GetValue(activations)), parse.GetValue(threads), parse.GetValue(quiet), cancellation);
             if (parse.GetValue(json)) terminal.WriteJson(report);
             else Print(terminal, report);
         });
     }
 
-    private static BenchReport Measure(Terminal terminal, string? path, SpeedOptions options, int threads, bool quiet, CancellationToken cancellation)
+    private static BenchReport Measure(Terminal terminal, string? path, SpeedOptions options, int? inputBits, int threads, bool quiet, CancellationToken cancellation)
     {
         using var line = new ProgressLine(terminal, quiet);
         using var workers = new Workers(threads);
@@ -41,6 +42,7 @@ internal static class BenchCommand
         long start = Stopwatch.GetTimestamp();
         var model = BenchModel.Open(path, workers, new DirectProgress<PackingProgress>(p => line.Show($"packing the weights: {Units.Bytes(p.DoneBytes)} of {Units.Bytes(p.TotalBytes)}")),
             terminal.Error.WriteLine, cancellation);
+        model.InputBits = inputBits;
         double load = Stopwatch.GetElapsedTime(start).TotalSeconds;
         var session = new Session(model, workers);
         var speed = SpeedMeasurement.Run(session, options, new DirectProgress<string>(line.Show), cancellation);

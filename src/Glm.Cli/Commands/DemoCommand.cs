@@ -100,7 +100,7 @@ internal sealed class DemoCommand
     {
         using var line = new ProgressLine(_terminal, quiet: false);
         line.Show("measuring ...");
-        var models = Precisions.Select(type => _loaded.In(type, progress: null, _cancellation)).ToList();
+        var models = Precisions.Select(type => _loaded.In(type, progress: null, _cancellation).Packed(_loaded.Workers)).ToList();
         double[] speeds = DecodingSpeeds(models);
         var table = new Table().Border(TableBorder.Rounded).BorderColor(Color.Grey).AddColumn("precision");
         foreach (string column in new[] { "weights", "decoding", "English", "Chinese" }) table.AddColumn(new TableColumn(column).RightAligned());

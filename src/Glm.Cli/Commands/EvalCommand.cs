@@ -46,13 +46,14 @@ internal static class EvalCommand
         });
         var maxItems = Options.Number("--max-items", "N", "Most documents or passages of a file", int.MaxValue, 1, int.MaxValue);
         var unigram = new Option<string>("--unigram") { HelpName = "PATH", Description = "Beside bits per byte, those of a unigram model counted on this text or prepared training data" };
+        var activations = Options.Activations();
         var threads = Options.Threads();
         var json = Options.Json();
         var quiet = Options.Quiet();
         return new ExampleCommand("eval", "Evaluate a model: bits per byte, LAMBADA",
             "glm eval --tasks bits-per-byte --data novel.txt", "glm eval --model models/mine --tasks bits-per-byte lambada --data data --precision bf16,int8,int4")
         {
-            path, tasks, data, precision, maxItems, unigram, threads, json, quiet,
+            path, tasks, data, precision, maxItems, unigram, activations, threads, json, quiet,
         }.Does((parse, cancellation) =>
         {
             var files = parse.GetRequiredValue(tasks).Distinct().SelectMany(task => Files(task, parse.GetRequiredValue(data)).Select(file => (task, file))).ToList();
@@ -64,7 +65,8 @@ internal static class EvalCommand
                 string[] names = parse.GetValue(precision) ?? [];
                 foreach (string? name in names.Length == 0 ? new string?[] { null } : names)
                 {
-                    var model = name is null ? loaded.Model : loaded.In(Precisions.First(type => Units.Name(type) == name), progress: null, cancellation);
+                    var model = name is null ? loaded.Model : loaded.In(Precisions.First(type => Units.Name(type) == name), progress: null, cancellation).Packed(loaded.Workers);
+                    model.InputBits = Options.InputBits(parse.GetValue(activations));
                     foreach (var (task, file) in files)
                     {
                         var progress = new DirectProgress<EvaluationProgress>(state => line.Show($"{name ?? "as stored"}, {Path.GetFileName(file)}: {state.Items:N0} items, {state.Metric:F4}"));
