@@ -45,7 +45,7 @@ internal sealed class DemoCommand
     {
         var (screen, config) = (_terminal.Screen, _loaded.Model.Config);
         Heading($"Glm.NET with {Path.GetFileName(Path.TrimEndingDirectorySeparator(_loaded.Path))}");
-        screen.MarkupLineInterpolated($"[bold]{config.ParameterCount:N0}[/] parameters, {config.NumLayers} layers of width {config.HiddenSize}; loaded in {_loaded.LoadTime.TotalSeconds:F2} s; {_loaded.Workers.Threads} threads, {Isa.Name(Isa.Current)}");
+        screen.MarkupLineInterpolated($"[bold]{config.ParameterCount:N0}[/] parameters, {config.NumLayers} layers of width {config.HiddenSize}; loaded in {_loaded.LoadTime.TotalSeconds:F2} s; {_loaded.Workers.Threads} threads, {Isa.CurrentName}");
         double times = (double)Presets.Find("glm-130b")!.ParameterCount / config.ParameterCount;
         screen.MarkupLineInterpolated($"[grey]It is tiny and says silly things: GLM-130B, the same architecture in the same code, has {times:N0} times as many.[/]");
 
