@@ -17,24 +17,7 @@ double peak = measure.FmaPeak(), read = measure.ReadBandwidth();
 var arithmetic = new List<(string Name, int Threads, double Rate)>();
 var streaming = new List<(string Name, double Rate)>();
 
-Product(1024, 1024, 1024);
-foreach (int tokens in new[] { 1024, 4096 })
-    foreach ((int outputs, int inputs) in new[] { (768, 256), (256, 256), (1366, 256), (256, 683), (16384, 256) })
-    {
-        Add($"forward {tokens}x{outputs}x{inputs} NT", threads, measure.Product(tokens, outputs, inputs, "NT"));
-        Add($"to input {tokens}x{inputs}x{outputs} NN", threads, measure.Product(tokens, inputs, outputs, "NN"));
-        Add($"to weight {outputs}x{inputs}x{tokens} TN", threads, measure.Product(outputs, inputs, tokens, "TN"));
-    }
-foreach (int length in new[] { 64, 128, 256, 512 })
-{
-    Add($"one thread {length}x{length}x64 NT", 1, measure.Single(length, length, 64, "NT"));
-    Add($"one thread {length}x64x{length} NN", 1, measure.Single(length, 64, length, "NN"));
-    Add($"one thread {length}x64x{length} TN", 1, measure.Single(length, 64, length, "TN"));
-}
-foreach (DType type in new[] { DType.Float32, DType.BFloat16, DType.Float16, DType.Int8, DType.Int4 })
-    foreach (int rows in new[] { 1, 4, 8 })
-        streaming.Add(($"{rows} x 4096 x 4096 {type}", measure.FewRows(type, rows, 4096, 4096)));
-
+if (!args.Contains("--packed")) Dense();
 var packed = new List<(string Name, double Bandwidth, double Operations)>();
 foreach (DType type in new[] { DType.Q4_0, DType.Q8_0, DType.Int4, DType.Int8 })
     foreach (int bits in new[] { 8, 16 })
@@ -51,6 +34,27 @@ read = Math.Max(read, measure.ReadBandwidth());
 if (json) PrintJson();
 else PrintTable();
 return 0;
+
+void Dense()
+{
+    Product(1024, 1024, 1024);
+    foreach (int tokens in new[] { 1024, 4096 })
+        foreach ((int outputs, int inputs) in new[] { (768, 256), (256, 256), (1366, 256), (256, 683), (16384, 256) })
+        {
+            Add($"forward {tokens}x{outputs}x{inputs} NT", threads, measure.Product(tokens, outputs, inputs, "NT"));
+            Add($"to input {tokens}x{inputs}x{outputs} NN", threads, measure.Product(tokens, inputs, outputs, "NN"));
+            Add($"to weight {outputs}x{inputs}x{tokens} TN", threads, measure.Product(outputs, inputs, tokens, "TN"));
+        }
+    foreach (int length in new[] { 64, 128, 256, 512 })
+    {
+        Add($"one thread {length}x{length}x64 NT", 1, measure.Single(length, length, 64, "NT"));
+        Add($"one thread {length}x64x{length} NN", 1, measure.Single(length, 64, length, "NN"));
+        Add($"one thread {length}x64x{length} TN", 1, measure.Single(length, 64, length, "TN"));
+    }
+    foreach (DType type in new[] { DType.Float32, DType.BFloat16, DType.Float16, DType.Int8, DType.Int4 })
+        foreach (int rows in new[] { 1, 4, 8 })
+            streaming.Add(($"{rows} x 4096 x 4096 {type}", measure.FewRows(type, rows, 4096, 4096)));
+}
 
 void Product(int m, int n, int k)
 {

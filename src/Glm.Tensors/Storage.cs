@@ -37,9 +37,17 @@ public abstract unsafe class Storage
     }
 
     private sealed class NativeStorage(long bytes)
-        : Storage((byte*)NativeMemory.AlignedAlloc((nuint)Math.Max(bytes, 64), 64), bytes)
+        : Storage(Allocate(bytes), bytes)
     {
         private readonly long _pressure = AddPressure(bytes);
+
+        private static byte* Allocate(long bytes)
+        {
+            if (bytes < HugePages.Bytes) return (byte*)NativeMemory.AlignedAlloc((nuint)Math.Max(bytes, 64), 64);
+            byte* data = (byte*)NativeMemory.AlignedAlloc((nuint)bytes, HugePages.Bytes);
+            HugePages.Advise(data, bytes);
+            return data;
+        }
 
         private static long AddPressure(long bytes)
         {

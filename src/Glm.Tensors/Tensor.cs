@@ -149,7 +149,7 @@ public sealed unsafe class Tensor
     }
 
     /// <summary>The name of the packed layout, which is the same on every machine; bytes under another name cannot be read by <see cref="AsPacked"/>.</summary>
-    public const string PackedLayout = "panels-16x32-1";
+    public const string PackedLayout = "panels-16x32-2";
 
     /// <summary>The bytes of a packed weight <c>[panels, bytes per panel]</c>, to be saved; scales by output row are not among them.</summary>
     public Tensor PackedBytes => Panels is { } panels

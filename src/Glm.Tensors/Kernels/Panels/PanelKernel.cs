@@ -36,17 +36,17 @@ internal static unsafe class PanelKernel
         {
             if (shape.HasBlockScales)
             {
-                Conversion.Widen((byte*)(task.Scales + block * PanelLayout.PanelRows), DType.Float16, wide, PanelLayout.PanelRows, isa);
+                Conversion.Widen(weights, DType.Float16, wide, PanelLayout.PanelRows, isa);
                 scales = Vector512.Load(wide);
             }
             for (int row = 0; row < tile.Rows; row++)
             {
                 sbyte* q = (sbyte*)inputs + row * tile.RowBytes;
-                TDot.Dot(shape.Bits, weights, q, low);
+                TDot.Dot(shape.Bits, weights + shape.ScaleBytes, q, low);
                 Vector512<int> sum = Vector512.Load(low) + Vector512.Create(((int*)(inputs + tile.CorrectionsOffset))[row]);
                 if (tile.Planes == 2)
                 {
-                    TDot.Dot(shape.Bits, weights, q + PanelLayout.BlockInputs, high);
+                    TDot.Dot(shape.Bits, weights + shape.ScaleBytes, q + PanelLayout.BlockInputs, high);
                     sum += Vector512.Load(high) << 8;
                 }
                 float* sums = task.Sums + row * PanelLayout.PanelRows;

@@ -5,8 +5,8 @@ namespace Glm.Tensors;
 /// <para>
 /// A block holds 4 consecutive inputs of the 16 rows in one 64-byte vector, a 32-bit lane per row, so that one instruction multiplies them by 4
 /// inputs and adds the products up in the row's lane. Integers are unsigned: those of 8 bits with 128 added, in 8 vectors; those of 4 bits with 8
-/// added, in 4 vectors, where vector v has inputs [4v, 4v + 4) in the low and [16 + 4v, 16 + 4v + 4) in the high nibbles. After the blocks of a
-/// panel come, for types with a scale per block, 16 binary16 scales per block. Scales by output row stay outside.
+/// added, in 4 vectors, where vector v has inputs [4v, 4v + 4) in the low and [16 + 4v, 16 + 4v + 4) in the high nibbles. Before them stand, for types
+/// with a scale per block, the 16 binary16 scales: one stream of memory is read faster than two. Scales by output row stay outside.
 /// </para>
 /// <para>
 /// A segment of the input (a shard of the file that the weight was quantised in) begins with a new block; inputs that its last block lacks, and rows
@@ -20,8 +20,6 @@ internal readonly record struct PanelLayout(DType Type, int Rows, int Columns, i
 
     /// <summary>Inputs per block.</summary>
     public const int BlockInputs = BlockFormat.Values;
-
-    private const int VectorBytes = 64;
 
     /// <summary>Whether weights of a type can be packed.</summary>
     public static bool Takes(DType type) => type is DType.Q4_0 or DType.Q8_0 or DType.Int4 or DType.Int8;
@@ -43,16 +41,12 @@ internal readonly record struct PanelLayout(DType Type, int Rows, int Columns, i
 
     public int Panels => (Rows + PanelRows - 1) / PanelRows;
 
-    /// <summary>Bytes of the integers of a block.</summary>
-    public int BlockBytes => PanelRows * BlockInputs * Bits / 8;
-
-    /// <summary>Bytes of the scales of a block.</summary>
+    /// <summary>Bytes of the scales of a block, which come first.</summary>
     public int ScaleBytes => HasBlockScales ? PanelRows * BlockFormat.ScaleBytes : 0;
 
-    /// <summary>Where the scales begin in a panel.</summary>
-    public nint ScaleOffset => (nint)Blocks * BlockBytes;
+    public int BlockBytes => ScaleBytes + PanelRows * BlockInputs * Bits / 8;
 
-    public nint PanelBytes => ScaleOffset + (((nint)Blocks * ScaleBytes + VectorBytes - 1) & -VectorBytes);
+    public nint PanelBytes => (nint)Blocks * BlockBytes;
 
     /// <summary>Bytes of all panels.</summary>
     public long Bytes => (long)Panels * PanelBytes;

@@ -27,7 +27,7 @@ internal static unsafe class PanelPacking
     /// <returns>The block's scale; 1 where there is none.</returns>
     public static float ReadBlock(in PanelLayout layout, byte* panels, int row, int block, sbyte* integers)
     {
-        byte* panel = panels + row / Rows * layout.PanelBytes, data = panel + (nint)block * layout.BlockBytes;
+        byte* start = panels + row / Rows * layout.PanelBytes + (nint)block * layout.BlockBytes, data = start + layout.ScaleBytes;
         int lane = row % Rows;
         for (int i = 0; i < Inputs; i++)
         {
@@ -35,7 +35,7 @@ internal static unsafe class PanelPacking
                 : i < Inputs / 2 ? data[Index(i / 4, lane, i % 4)] & 15 : data[Index(i / 4 - 4, lane, i % 4)] >> 4;
             integers[i] = (sbyte)(value - layout.Offset);
         }
-        return layout.HasBlockScales ? (float)((Half*)(panel + layout.ScaleOffset))[block * Rows + lane] : 1;
+        return layout.HasBlockScales ? (float)((Half*)start)[lane] : 1;
     }
 
     /// <summary>Values [<paramref name="start"/>, + <paramref name="count"/>) of one row; <paramref name="scales"/> are those by output row, or null.</summary>
@@ -57,18 +57,18 @@ internal static unsafe class PanelPacking
     private static void PackRow(in PanelLayout layout, byte* row, int lane, byte* panel)
     {
         byte* padded = stackalloc byte[Inputs];
-        Half* scales = (Half*)(panel + layout.ScaleOffset) + lane;
         int stored = layout.Bits * Inputs / 8;
         for (int segment = 0, block = 0; segment < layout.Segments; segment++)
         {
             byte* source = row + layout.Type.Bytes((long)segment * layout.SegmentColumns);
             for (int i = 0; i < layout.SegmentBlocks; i++, block++)
             {
-                uint* target = (uint*)(panel + (nint)block * layout.BlockBytes) + lane;
+                byte* start = panel + (nint)block * layout.BlockBytes;
+                uint* target = (uint*)(start + layout.ScaleBytes) + lane;
                 byte* from = source;
                 if (layout.HasBlockScales)
                 {
-                    scales[block * Rows] = *(Half*)source;
+                    ((Half*)start)[lane] = *(Half*)source;
                     from += BlockFormat.ScaleBytes;
                 }
                 else if ((i + 1) * Inputs > layout.SegmentColumns)

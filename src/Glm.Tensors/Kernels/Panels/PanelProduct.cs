@@ -85,7 +85,6 @@ internal readonly unsafe struct PanelProduct
     {
         float* sums = scratch.Tile, totals = sums + InputTile.MaxRows * PanelLayout.PanelRows;
         byte* data = weights + panel * layout.PanelBytes;
-        Half* blockScales = (Half*)(data + layout.ScaleOffset);
         int first = panel * PanelLayout.PanelRows, columns = Math.Min(PanelLayout.PanelRows, layout.Rows - first);
         for (int tile = 0; tile < tiles; tile++)
         {
@@ -98,7 +97,6 @@ internal readonly unsafe struct PanelProduct
                 var task = new PanelTask
                 {
                     Weights = data + block * layout.BlockBytes,
-                    Scales = blockScales + block * PanelLayout.PanelRows,
                     Inputs = tileInputs + block * shape.Tile.BlockBytes,
                     Blocks = layout.SegmentBlocks,
                     Sums = sums,

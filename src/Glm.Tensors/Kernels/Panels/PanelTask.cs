@@ -6,11 +6,8 @@ namespace Glm.Tensors;
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct PanelTask
 {
-    /// <summary>Integers of the first block.</summary>
+    /// <summary>The first block.</summary>
     public byte* Weights;
-
-    /// <summary>Binary16 scales of the first block [16], if blocks have any.</summary>
-    public Half* Scales;
 
     /// <summary>First block of the tile of inputs.</summary>
     public byte* Inputs;
@@ -28,6 +25,9 @@ internal unsafe struct PanelTask
 /// <param name="Tile">The tile of inputs.</param>
 internal readonly record struct PanelKernelShape(int Bits, bool HasBlockScales, InputTile Tile)
 {
-    /// <summary>Bytes of the integers of a block of weights.</summary>
-    public int BlockBytes => PanelLayout.PanelRows * PanelLayout.BlockInputs * Bits / 8;
+    /// <summary>Bytes of the scales that a block of weights begins with.</summary>
+    public int ScaleBytes => HasBlockScales ? PanelLayout.PanelRows * BlockFormat.ScaleBytes : 0;
+
+    /// <summary>Bytes of a block of weights.</summary>
+    public int BlockBytes => ScaleBytes + PanelLayout.PanelRows * PanelLayout.BlockInputs * Bits / 8;
 }

@@ -15,13 +15,10 @@ internal static unsafe class VnniPanelKernels
 {
     private const int Vectors = PanelLayout.BlockInputs / 4, VectorBytes = 64;
 
-    /// <summary>How far ahead memory is asked for weights.</summary>
-    private const int BytesAhead = 4096;
-
     private static readonly ConcurrentDictionary<PanelKernelShape, nint> Made = new();
 
     // The registers of a kernel. Sums stay in the upper sixteen.
-    private static readonly AssemblerRegister64 Weights = rsi, Scales = rdx, Inputs = rcx, Blocks = r8, Sums = r9;
+    private static readonly AssemblerRegister64 Weights = rsi, Inputs = rcx, Blocks = r8, Sums = r9;
     private static readonly AssemblerRegisterZMM Scale = zmm8, NibbleMask = zmm9;
     private static readonly AssemblerRegisterZMM[] Unpacked = [zmm0, zmm1, zmm2, zmm3, zmm4, zmm5, zmm6, zmm7];
     private static readonly AssemblerRegisterZMM[] Chains = [zmm10, zmm11, zmm12, zmm13];
@@ -41,10 +38,9 @@ internal static unsafe class VnniPanelKernels
         InputTile tile = shape.Tile;
         // The task comes in rdi (System V).
         a.mov(Weights, __qword_ptr[rdi]);
-        a.mov(Scales, __qword_ptr[rdi + 8]);
-        a.mov(Inputs, __qword_ptr[rdi + 16]);
-        a.mov(Blocks, __qword_ptr[rdi + 24]);
-        a.mov(Sums, __qword_ptr[rdi + 32]);
+        a.mov(Inputs, __qword_ptr[rdi + 8]);
+        a.mov(Blocks, __qword_ptr[rdi + 16]);
+        a.mov(Sums, __qword_ptr[rdi + 24]);
         a.mov(eax, 0x0F0F0F0F);
         a.vpbroadcastd(NibbleMask, eax);
         for (int row = 0; row < tile.Rows; row++) a.vpxord(Totals[row], Totals[row], Totals[row]);
@@ -57,7 +53,6 @@ internal static unsafe class VnniPanelKernels
         int rowsAtOnce = Chains.Length / tile.Planes;
         for (int row = 0; row < tile.Rows; row += rowsAtOnce) MultiplyRows(a, shape, row, Math.Min(rowsAtOnce, tile.Rows - row));
         a.add(Weights, shape.BlockBytes);
-        if (shape.HasBlockScales) a.add(Scales, PanelLayout.PanelRows * BlockFormat.ScaleBytes);
         a.add(Inputs, tile.BlockBytes);
         a.dec(Blocks);
         a.jnz(loop);
@@ -71,28 +66,32 @@ internal static unsafe class VnniPanelKernels
     /// <summary>A block of weights into registers, as unsigned bytes.</summary>
     private static void Unpack(Assembler a, in PanelKernelShape shape)
     {
-        for (int line = 0; line < shape.BlockBytes; line += VectorBytes) a.prefetcht0(__byte_ptr[Weights + line + BytesAhead]);
         if (shape.Bits == 8)
         {
-            for (int v = 0; v < Vectors; v++) a.vmovdqu32(Unpacked[v], __zmmword_ptr[Weights + v * VectorBytes]);
+            for (int v = 0; v < Vectors; v++) a.vmovdqu32(Unpacked[v], __zmmword_ptr[Weights + shape.ScaleBytes + v * VectorBytes]);
         }
         else
         {
             for (int v = 0; v < Vectors / 2; v++)
             {
-                a.vmovdqu32(Unpacked[v], __zmmword_ptr[Weights + v * VectorBytes]);
+                a.vmovdqu32(Unpacked[v], __zmmword_ptr[Weights + shape.ScaleBytes + v * VectorBytes]);
                 a.vpsrlw(Unpacked[v + Vectors / 2], Unpacked[v], 4);
                 a.vpandd(Unpacked[v], Unpacked[v], NibbleMask);
                 a.vpandd(Unpacked[v + Vectors / 2], Unpacked[v + Vectors / 2], NibbleMask);
             }
         }
-        if (shape.HasBlockScales) a.vcvtph2ps(Scale, __ymmword_ptr[Scales]);
+        if (shape.HasBlockScales) a.vcvtph2ps(Scale, __ymmword_ptr[Weights]);
     }
 
-    /// <summary>A few rows of the tile times the unpacked block: a chain of additions per row, or two for two planes.</summary>
+    /// <summary>
+    /// A few rows of the tile times the unpacked block: a chain of additions per row, or two for two planes. A single chain would keep the multiplier
+    /// waiting, so it is cut in two.
+    /// </summary>
     private static void MultiplyRows(Assembler a, in PanelKernelShape shape, int first, int rows)
     {
         InputTile tile = shape.Tile;
+        bool isSingle = rows * tile.Planes == 1;
+        if (isSingle) a.vpxord(Chains[1], Chains[1], Chains[1]);
         for (int row = 0; row < rows; row++)
         {
             a.vpbroadcastd(Chains[row], __dword_ptr[Inputs + tile.CorrectionsOffset + (first + row) * sizeof(int)]);
@@ -101,8 +100,9 @@ internal static unsafe class VnniPanelKernels
         for (int v = 0; v < Vectors; v++)
             for (int plane = 0; plane < tile.Planes; plane++)
                 for (int row = 0; row < rows; row++)
-                    a.vpdpbusd(Chains[plane * rows + row], Unpacked[v],
+                    a.vpdpbusd(Chains[isSingle ? v % 2 : plane * rows + row], Unpacked[v],
                         __dword_bcst[Inputs + (first + row) * tile.RowBytes + plane * PanelLayout.BlockInputs + v * 4]);
+        if (isSingle) a.vpaddd(Chains[0], Chains[0], Chains[1]);
         for (int row = 0; row < rows; row++)
         {
             if (tile.Planes == 2)
