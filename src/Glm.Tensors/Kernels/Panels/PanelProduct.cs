@@ -9,8 +9,8 @@ namespace Glm.Tensors;
 /// </summary>
 internal readonly unsafe struct PanelProduct
 {
-    /// <summary>Bytes of weights that are one item of the parallel loop, at least.</summary>
-    private const int ItemBytes = 1 << 17;
+    /// <summary>Bytes of weights that are one item of the parallel loop; they stay in the second-level cache while the tiles of inputs pass by.</summary>
+    private const int ItemBytes = 1 << 18;
 
     private readonly PanelLayout layout;
     private readonly Matrix x, c;
@@ -19,7 +19,7 @@ internal readonly unsafe struct PanelProduct
     private readonly float* bias;
     private readonly int planes, tiles, tileRows;
     private readonly InstructionSet isa;
-    private readonly CodeExtension extension;
+    private readonly delegate* unmanaged<PanelTask*, void> wholeTile, lastTile; // generated code for tiles of all rows and for the last one, or null
 
     /// <summary>A product.</summary>
     /// <param name="x">Inputs [rows, in].</param>
@@ -41,9 +41,11 @@ internal readonly unsafe struct PanelProduct
         this.bias = bias;
         this.planes = planes;
         this.isa = isa;
-        this.extension = extension;
         tiles = (x.Rows + InputTile.MaxRows - 1) / InputTile.MaxRows;
         tileRows = tiles == 0 ? 0 : (x.Rows + tiles - 1) / tiles;
+        if (extension != CodeExtension.Vnni || tiles == 0) return;
+        wholeTile = VnniPanelKernels.Get(ShapeOf(0));
+        lastTile = VnniPanelKernels.Get(ShapeOf(tiles - 1));
     }
 
     /// <summary>Computes it.</summary>
@@ -68,6 +70,8 @@ internal readonly unsafe struct PanelProduct
 
     private int RowsOf(int tile) => Math.Min(tileRows, x.Rows - tile * tileRows);
 
+    private PanelKernelShape ShapeOf(int tile) => new(layout.Bits, layout.HasBlockScales, new InputTile(RowsOf(tile), planes));
+
     private void Quantize(int tile, byte* target, Scratch scratch)
     {
         int rows = RowsOf(tile);
@@ -81,33 +85,31 @@ internal readonly unsafe struct PanelProduct
         }
     }
 
-    private void MultiplyPanel(int panel, byte* inputs, Scratch scratch)
+    private void MultiplyTile(int tile, int panel, byte* inputs, Scratch scratch)
     {
         float* sums = scratch.Tile, totals = sums + InputTile.MaxRows * PanelLayout.PanelRows;
         byte* data = weights + panel * layout.PanelBytes;
         int first = panel * PanelLayout.PanelRows, columns = Math.Min(PanelLayout.PanelRows, layout.Rows - first);
-        for (int tile = 0; tile < tiles; tile++)
+        int rows = RowsOf(tile);
+        PanelKernelShape shape = ShapeOf(tile);
+        var generated = tile == tiles - 1 ? lastTile : wholeTile;
+        byte* tileInputs = inputs + tile * TileBytes(tileRows);
+        for (int segment = 0; segment < layout.Segments; segment++)
         {
-            int rows = RowsOf(tile);
-            var shape = new PanelKernelShape(layout.Bits, layout.HasBlockScales, new InputTile(rows, planes));
-            byte* tileInputs = inputs + tile * TileBytes(tileRows);
-            for (int segment = 0; segment < layout.Segments; segment++)
+            nint block = (nint)segment * layout.SegmentBlocks;
+            var task = new PanelTask
             {
-                nint block = (nint)segment * layout.SegmentBlocks;
-                var task = new PanelTask
-                {
-                    Weights = data + block * layout.BlockBytes,
-                    Inputs = tileInputs + block * shape.Tile.BlockBytes,
-                    Blocks = layout.SegmentBlocks,
-                    Sums = sums,
-                };
-                if (extension == CodeExtension.Vnni) VnniPanelKernels.Get(shape)(&task);
-                else PanelKernel.Run(shape, task, isa);
-                if (scales is not null) AddSegment(scales + (long)segment * layout.Rows + first, columns, rows, segment == 0, sums, totals);
-            }
-            for (int row = 0; row < rows; row++)
-                Store((scales is null ? sums : totals) + row * PanelLayout.PanelRows, tile * tileRows + row, first, columns);
+                Weights = data + block * layout.BlockBytes,
+                Inputs = tileInputs + block * shape.Tile.BlockBytes,
+                Blocks = layout.SegmentBlocks,
+                Sums = sums,
+            };
+            if (generated != null) generated(&task);
+            else PanelKernel.Run(shape, task, isa);
+            if (scales is not null) AddSegment(scales + (long)segment * layout.Rows + first, columns, rows, segment == 0, sums, totals);
         }
+        for (int row = 0; row < rows; row++)
+            Store((scales is null ? sums : totals) + row * PanelLayout.PanelRows, tile * tileRows + row, first, columns);
     }
 
     /// <summary>totals += scale of the output row * sums of a segment.</summary>
@@ -125,8 +127,7 @@ internal readonly unsafe struct PanelProduct
 
     private void Store(float* values, int row, int column, int columns)
     {
-        if (bias is not null)
-            for (int i = 0; i < columns; i++) values[i] += bias[column + i];
+        if (bias is not null) (Vector512.Load(values) + Vectors.Load(bias + column, columns)).Store(values);
         byte* target = c.At(row, column);
         if (c.Type == DType.Float32) Buffer.MemoryCopy(values, target, columns * sizeof(float), columns * sizeof(float));
         else Conversion.Narrow(values, target, c.Type, columns, isa);
@@ -147,8 +148,9 @@ internal readonly unsafe struct PanelProduct
         public void Invoke(int item, int worker)
         {
             Scratch scratch = workers.Rent();
-            for (int panel = item * panels; panel < Math.Min((item + 1) * panels, product.layout.Panels); panel++)
-                product.MultiplyPanel(panel, inputs, scratch);
+            int first = item * panels, last = Math.Min(first + panels, product.layout.Panels);
+            for (int tile = 0; tile < product.tiles; tile++)
+                for (int panel = first; panel < last; panel++) product.MultiplyTile(tile, panel, inputs, scratch);
             workers.Return(scratch);
         }
     }

@@ -21,7 +21,7 @@ internal static unsafe class VnniPanelKernels
     private static readonly AssemblerRegister64 Weights = rsi, Inputs = rcx, Blocks = r8, Sums = r9;
     private static readonly AssemblerRegisterZMM Scale = zmm8, NibbleMask = zmm9;
     private static readonly AssemblerRegisterZMM[] Unpacked = [zmm0, zmm1, zmm2, zmm3, zmm4, zmm5, zmm6, zmm7];
-    private static readonly AssemblerRegisterZMM[] Chains = [zmm10, zmm11, zmm12, zmm13];
+    private static readonly AssemblerRegisterZMM[] Chains = [zmm10, zmm11, zmm12, zmm13, zmm14, zmm15];
     private static readonly AssemblerRegisterZMM[] Totals =
         [zmm16, zmm17, zmm18, zmm19, zmm20, zmm21, zmm22, zmm23, zmm24, zmm25, zmm26, zmm27, zmm28, zmm29, zmm30, zmm31];
 
