@@ -31,7 +31,7 @@ public static unsafe class CachedAttentionOperation
     public const int PageTokens = 64;
 
     /// <summary>Pairs of a token and a head that are computed together, unless one token has more heads in a group.</summary>
-    private const int BlockRows = 64;
+    private const int BlockRows = 192;
 
     /// <summary>
     /// Appends the keys and values of the new tokens to the cache, then lets every new token attend to what the rule lets it see: tokens below the
