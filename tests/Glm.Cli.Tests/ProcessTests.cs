@@ -9,7 +9,9 @@ public sealed class ProcessTests(TinyModel model) : IClassFixture<TinyModel>
 
     private static (int Code, string Out, string Error) Shell(string script)
     {
-        using var shell = Process.Start(new ProcessStartInfo("bash", ["-c", script]) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true })!;
+        // Tests that run in the background may have been told to ignore SIGINT, which programs inherit.
+        string[] command = OperatingSystem.IsLinux() ? ["env", "--default-signal=INT", "bash", "-c", script] : ["bash", "-c", script];
+        using var shell = Process.Start(new ProcessStartInfo(command[0], command[1..]) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true })!;
         shell.StandardInput.Close();
         var error = shell.StandardError.ReadToEndAsync();
         string output = shell.StandardOutput.ReadToEnd();
