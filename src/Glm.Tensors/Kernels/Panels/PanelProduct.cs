@@ -12,6 +12,9 @@ internal readonly unsafe struct PanelProduct
     /// <summary>Bytes of weights that are one item of the parallel loop; they stay in the second-level cache while the tiles of inputs pass by.</summary>
     private const int ItemBytes = 1 << 18;
 
+    /// <summary>Pieces of work that the quantisation of a tile is cut into.</summary>
+    private const int QuantizeParts = 4;
+
     private readonly PanelLayout layout;
     private readonly Matrix x, c;
     private readonly byte* weights;
@@ -56,7 +59,7 @@ internal readonly unsafe struct PanelProduct
         try
         {
             byte* inputs = (byte*)shared.Left((nint)tiles * TileBytes(tileRows) / sizeof(float) + 1);
-            workers.For(tiles, new QuantizeBody(this, workers, inputs));
+            workers.For(tiles * QuantizeParts, new QuantizeBody(this, workers, inputs));
             int panels = (int)Math.Clamp(ItemBytes / layout.PanelBytes, 1, Math.Max(1, layout.Panels / (4 * workers.Threads)));
             workers.For((layout.Panels + panels - 1) / panels, new MultiplyBody(this, workers, inputs, panels));
         }
@@ -72,11 +75,11 @@ internal readonly unsafe struct PanelProduct
 
     private PanelKernelShape ShapeOf(int tile) => new(layout.Bits, layout.HasBlockScales, new InputTile(RowsOf(tile), planes));
 
-    private void Quantize(int tile, byte* target, Scratch scratch)
+    private void Quantize(int tile, int part, byte* target, Scratch scratch)
     {
-        int rows = RowsOf(tile);
+        int rows = RowsOf(tile), end = rows * (part + 1) / QuantizeParts;
         var shape = new InputTile(rows, planes);
-        for (int row = 0; row < rows; row++)
+        for (int row = rows * part / QuantizeParts; row < end; row++)
         {
             int input = tile * tileRows + row;
             float* values = x.Type == DType.Float32 && x.ColumnStride == 1 ? (float*)x.At(input, 0) : scratch.Right(x.Columns);
@@ -138,7 +141,8 @@ internal readonly unsafe struct PanelProduct
         public void Invoke(int item, int worker)
         {
             Scratch scratch = workers.Rent();
-            product.Quantize(item, inputs + item * product.TileBytes(product.tileRows), scratch);
+            int tile = item / QuantizeParts;
+            product.Quantize(tile, item % QuantizeParts, inputs + tile * product.TileBytes(product.tileRows), scratch);
             workers.Return(scratch);
         }
     }
