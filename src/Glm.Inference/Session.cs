@@ -16,10 +16,14 @@ public readonly record struct SessionInput(KvCache.Sequence Sequence, ReadOnlyMe
 /// </summary>
 /// <remarks>
 /// The keys and values of a bidirectional context depend on all of it, so a context goes in with one call (spec 1.8); afterwards tokens go in one
-/// by one, for as many sequences (beams) at once as there are.
+/// by one, for as many sequences (beams) at once as there are. A causal model takes a long context in pieces, so that the memory of activations does not
+/// grow with it.
 /// </remarks>
 public sealed class Session
 {
+    /// <summary>Tokens of a causal context that go through the model together.</summary>
+    private const int PieceTokens = 512;
+
     private readonly Context _context;
     private readonly LanguageModel.Attend _attend;
     private readonly Action<int, Tensor> _afterLayer;
@@ -66,6 +70,35 @@ public sealed class Session
     /// <exception cref="GlmException">An id or a position lies outside the model, or a causal model is given a bidirectional context.</exception>
     public Span<float> Run(ReadOnlySpan<SessionInput> inputs, bool allTokens = false, CancellationToken cancellation = default)
     {
+        if (Model.IsCausal && !allTokens)
+            foreach (var input in inputs)
+                if (input.Ids.Length > PieceTokens)
+                {
+                    inputs = RunBeginnings(inputs, cancellation);
+                    break;
+                }
+        var hidden = Forward(inputs, cancellation);
+        return ToHost(Model.Logits(_context, allTokens ? hidden : _context.SelectRows(hidden, _context.Integers(_last.AsSpan(0, _count)))));
+    }
+
+    /// <summary>Runs all but the last piece of long contexts; returns what is left.</summary>
+    private SessionInput[] RunBeginnings(ReadOnlySpan<SessionInput> inputs, CancellationToken cancellation)
+    {
+        SessionInput[] rest = inputs.ToArray();
+        for (int i = 0; i < rest.Length; i++)
+            while (rest[i].Ids.Length > PieceTokens)
+            {
+                var (ids, positions) = (rest[i].Ids, rest[i].Positions);
+                if (ids.Length != positions.Length) break; // refused below
+                Forward([rest[i] with { Ids = ids[..PieceTokens], Positions = positions[..PieceTokens] }], cancellation);
+                rest[i] = rest[i] with { Ids = ids[PieceTokens..], Positions = positions[PieceTokens..] };
+            }
+        return rest;
+    }
+
+    /// <summary>Hidden states of new tokens, which are appended to the cache.</summary>
+    private Tensor Forward(ReadOnlySpan<SessionInput> inputs, CancellationToken cancellation)
+    {
         int tokens = 0;
         foreach (var input in inputs) tokens += input.Ids.Length;
         Reserve(tokens, inputs.Length);
@@ -84,9 +117,8 @@ public sealed class Session
         _count = inputs.Length;
         _cancellation = cancellation;
         _context.Reset();
-        var hidden = Model.Forward(
+        return Model.Forward(
             _context, _context.Integers(_ids.AsSpan(0, tokens)), _context.Integers(_positions.AsSpan(0, tokens)), _attend, _afterLayer);
-        return ToHost(Model.Logits(_context, allTokens ? hidden : _context.SelectRows(hidden, _context.Integers(_last.AsSpan(0, _count)))));
     }
 
     private void Reserve(int tokens, int sequences)

@@ -16,7 +16,7 @@ public sealed class CausalModelTests : IDisposable
         MultiQueryAttention = true,
         MultiQueryGroupNum = 2,
         PaddedVocabSize = 400,
-        SeqLength = 128,
+        SeqLength = 1500,
         AddQkvBias = true,
     };
 
@@ -34,6 +34,20 @@ public sealed class CausalModelTests : IDisposable
         var stepped = session.Cache.Add();
         RequireClose(expected.AsSpan(59 * 400, 400), session.Run([Input(stepped, ids, 0, 60)]));
         for (int i = 60; i < ids.Length; i++) RequireClose(expected.AsSpan(i * 400, 400), session.Run([Input(stepped, ids, i, 1)]));
+    }
+
+    /// <summary>A long context goes in by pieces, unless the logits of all its tokens are wanted.</summary>
+    [Fact]
+    public void A_long_context_in_pieces_gives_what_it_gives_at_once()
+    {
+        var session = new Session(_model, _workers);
+        int[] ids = [.. Enumerable.Range(0, 1300).Select(i => 17 * i % 400)];
+        float[] expected = session.Run([Input(session.Cache.Add(), ids, 0, ids.Length)], allTokens: true).ToArray();
+        KvCache.Sequence sequence = session.Cache.Add(), other = session.Cache.Add();
+        var logits = session.Run([Input(sequence, ids, 0, 1100), Input(other, ids, 0, 3)]);
+        RequireClose(expected.AsSpan(1099 * 400, 400), logits[..400]);
+        RequireClose(expected.AsSpan(2 * 400, 400), logits[400..]);
+        RequireClose(expected.AsSpan(1299 * 400, 400), session.Run([Input(sequence, ids, 1100, 200)]));
     }
 
     [Fact]
