@@ -111,6 +111,7 @@ public sealed unsafe class Tensor
     /// <summary>The same elements under another shape, without a copy.</summary>
     public Tensor Reshape(params ReadOnlySpan<int> shape)
     {
+        RowOrder();
         if (CountOf(shape) != Count) throw new ArgumentException($"{Describe(shape)} has not the {Count} elements of {Describe(Shape)}");
         return new Tensor(_storage, Data, Type, shape) { Scales = Scales };
     }
@@ -184,7 +185,7 @@ public sealed unsafe class Tensor
     public Tensor Slice(int start, int rows)
     {
         if (start < 0 || rows < 0 || start + rows > _shape[0]) throw new ArgumentOutOfRangeException(nameof(start));
-        if (Scales is not null) throw new InvalidOperationException("a quantised weight cannot be sliced");
+        if (RowOrder().Scales is not null) throw new InvalidOperationException("a quantised weight cannot be sliced");
         int[] shape = Shape.ToArray();
         shape[0] = rows;
         long inner = _shape[0] == 0 ? 0 : Count / _shape[0];
@@ -208,7 +209,7 @@ public sealed unsafe class Tensor
     /// <summary>Copies another tensor in, converting between floating-point types.</summary>
     public void CopyFrom(Tensor source)
     {
-        Require(source.Count);
+        Require(source.RowOrder().Count);
         if (source.Type == Type) Buffer.MemoryCopy(source.Data, Data, Bytes, Bytes);
         else if (Type == DType.Float32) TensorRows.ToFloats(source.Data, source.Type, Floats, Count);
         else if (source.Type == DType.Float32) TensorRows.FromFloats(source.Floats, Data, Type, Count);
@@ -269,8 +270,13 @@ public sealed unsafe class Tensor
 
     internal static string Describe(ReadOnlySpan<int> shape) => $"[{string.Join(", ", shape.ToArray())}]";
 
+    /// <summary>This tensor, whose elements are to be read in the order of its shape.</summary>
+    /// <exception cref="InvalidOperationException">It is packed.</exception>
+    internal Tensor RowOrder() => IsPacked ? throw new InvalidOperationException($"{this} is packed: it can only be multiplied with, and its rows looked up") : this;
+
     private void Require(long count)
     {
+        RowOrder();
         if (count != Count) throw new ArgumentException($"{count} values do not fill a tensor of {Count}");
     }
 }

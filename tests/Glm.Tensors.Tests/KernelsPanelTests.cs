@@ -117,6 +117,17 @@ public sealed class KernelsPanelTests : IDisposable
         Assert.Throws<InvalidOperationException>(() => Tensor.Zeros(DType.Float32, 4, 4).Pack(workers));
     }
 
+    /// <summary>What reads elements in the order of rows refuses a packed weight instead of taking its bytes for rows.</summary>
+    [Fact]
+    public void PackedWeightsAreNotTakenForRows()
+    {
+        Tensor packed = Weight(DType.Q4_0, 16, 1, new Random(8)).Pack(workers);
+        Assert.Throws<InvalidOperationException>(() => packed.ToArray());
+        Assert.Throws<InvalidOperationException>(() => packed.CopyFrom(new float[packed.Count]));
+        Assert.Throws<InvalidOperationException>(() => packed.Slice(0, 1));
+        Assert.Throws<InvalidOperationException>(() => packed.Reshape(32, 16));
+    }
+
     private static unsafe float[] Product(Workers workers, Tensor x, Tensor packed, int planes, InstructionSet isa, CodeExtension extension)
     {
         Tensor y = Tensor.Zeros(DType.Float32, x.Rows, packed.Rows);

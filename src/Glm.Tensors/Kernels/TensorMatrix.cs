@@ -4,7 +4,8 @@ namespace Glm.Tensors;
 internal static unsafe class TensorMatrix
 {
     /// <summary>All but the last dimension as rows.</summary>
-    public static Matrix AsMatrix(this Tensor tensor) => tensor.Scales is { } scales
+    /// <exception cref="InvalidOperationException">The tensor is packed: its elements are in no order of rows.</exception>
+    public static Matrix AsMatrix(this Tensor tensor) => tensor.RowOrder().Scales is { } scales
         ? Matrix.Quantized(tensor.Data, tensor.Type, tensor.Rows, tensor.Columns, (Half*)scales.Data, scales.Rows)
         : new Matrix(tensor.Data, tensor.Type, tensor.Rows, tensor.Columns, tensor.Columns);
 
