@@ -67,26 +67,6 @@ internal sealed unsafe class Measure(Workers workers, InstructionSet isa, double
         return (time, packed[0].Bytes);
     }
 
-    /// <summary>10^9 operations per second of fused multiply-adds in registers, all threads together.</summary>
-    public double FmaPeak()
-    {
-        double operations = 0;
-        double time = Best(() => workers.For(workers.Threads, (_, _) => operations = Machine.Multiply(isa)));
-        return workers.Threads * operations / time / 1e9;
-    }
-
-    /// <summary>10^9 bytes per second read from memory, all threads together, in pieces of the size of a weight.</summary>
-    public double ReadBandwidth()
-    {
-        const nint floats = 128 << 20, piece = 4 << 20;
-        float* data = (float*)Block(floats * sizeof(float));
-        int taken = 0;
-        double time = Best(() => workers.For(workers.Threads, (_, _) =>
-            Machine.Read(data + (Interlocked.Increment(ref taken) & (int)(floats / piece - 1)) * piece, piece, isa)));
-        Free();
-        return workers.Threads * piece * sizeof(float) / time / 1e9;
-    }
-
     public void Dispose() => Free();
 
     private double Best(Action run)

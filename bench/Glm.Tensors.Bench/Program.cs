@@ -13,7 +13,7 @@ InstructionSet isa = Isa.Current;
 
 using var workers = new Workers(threads);
 using var measure = new Measure(workers, isa, seconds);
-double peak = measure.FmaPeak(), read = measure.ReadBandwidth();
+double peak = Machine.FmaPeak(workers), read = Machine.ReadBandwidth(workers);
 var arithmetic = new List<(string Name, int Threads, double Rate)>();
 var streaming = new List<(string Name, double Rate)>();
 
@@ -29,8 +29,8 @@ foreach (DType type in new[] { DType.Q4_0, DType.Q8_0, DType.Int4, DType.Int8 })
 double integerPeak = Machine.PanelPeak(workers);
 
 // Crowded machines change while we measure; what was seen best is the ceiling.
-peak = Math.Max(peak, measure.FmaPeak());
-read = Math.Max(read, measure.ReadBandwidth());
+peak = Math.Max(peak, Machine.FmaPeak(workers));
+read = Math.Max(read, Machine.ReadBandwidth(workers));
 if (json) PrintJson();
 else PrintTable();
 return 0;

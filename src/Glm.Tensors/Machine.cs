@@ -14,7 +14,7 @@ public static unsafe class Machine
     public static double FmaPeak(Workers workers) => Peak(workers, () => Multiply(Isa.Current));
 
     /// <summary>The same for products of bytes summed in 32-bit integers by AVX-512 VNNI; 0 where code for it cannot be generated.</summary>
-    public static double VnniPeak(Workers workers) => !Isa.HasVnni ? 0 : Peak(workers, () =>
+    private static double VnniPeak(Workers workers) => !Isa.HasVnni ? 0 : Peak(workers, () =>
     {
         GeneratedCode.VnniLoop();
         return GeneratedCode.VnniOperations;
