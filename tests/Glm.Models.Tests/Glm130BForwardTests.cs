@@ -201,8 +201,8 @@ public sealed class Glm130BForwardTests : IDisposable
             for (int part = 0; part < 2; part++)
                 for (int head = 0; head < heads.KeyValueHeads; head++)
                 {
-                    int source = (((table[token / PageTokens] * 2 + part) * heads.KeyValueHeads + head) * PageTokens + token % PageTokens) * size;
-                    pages.AsSpan(source, size).CopyTo(mems.AsSpan((token * 2 + part) * width + head * size));
+                    int page = ((table[token / PageTokens] * 2 + part) * heads.KeyValueHeads + head) * PageTokens * size, target = (token * 2 + part) * width + head * size;
+                    for (int j = 0; j < size; j++) mems[target + j] = pages[page + (part == 0 ? j * PageTokens + token % PageTokens : token % PageTokens * size + j)];
                 }
         return mems;
     }

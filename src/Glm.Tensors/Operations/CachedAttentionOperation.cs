@@ -20,18 +20,24 @@ public readonly record struct CachedSequence(int Start, int Length, int Past, in
 
 /// <summary>Attention of new tokens over a paged cache of keys and values (spec 1.9), for generation.</summary>
 /// <remarks>
-/// The query heads of a group share keys and values, so the rows of one piece of work are pairs of a token and a head of the group. A page of keys at a
-/// time, each row keeps the maximum m of its scores s so far, the sum l of e^(s - m) and the vector o of e^(s - m) v; a page that raises m to m' multiplies
-/// l and o by e^(m - m'). At last the result is o / l. So no score outlives its page, and memory does not grow with the context (Milakov and Gimelshein,
-/// Online normalizer calculation for softmax, 2018).
+/// The query heads of a group share keys and values, so the queries of one piece of work are pairs of a token and a head of the group. Many of them go
+/// through the pages together (<see cref="AttentionBlock"/>); few, as when one token is decoded, go one by one, and a long past is cut into parts of
+/// <see cref="PartPages"/> pages, so that there is work for all threads, whose results are put together at last. No score outlives its page, so memory does
+/// not grow with the context.
 /// </remarks>
 public static unsafe class CachedAttentionOperation
 {
     /// <summary>Tokens per page.</summary>
-    public const int PageTokens = 64;
+    public const int PageTokens = AttentionBlock.Keys;
 
-    /// <summary>Pairs of a token and a head that are computed together, unless one token has more heads in a group.</summary>
-    private const int BlockRows = 192;
+    /// <summary>Queries that are computed together, unless one token has more heads in a group.</summary>
+    private const int BlockQueries = 4 * AttentionTile.Lanes;
+
+    /// <summary>Up to so many queries of a sequence and group go through the pages one by one.</summary>
+    private const int FewQueries = 16;
+
+    /// <summary>Pages of a part of the past, where queries are few.</summary>
+    private const int PartPages = 16;
 
     /// <summary>
     /// Appends the keys and values of the new tokens to the cache, then lets every new token attend to what the rule lets it see: tokens below the
@@ -40,43 +46,51 @@ public static unsafe class CachedAttentionOperation
     /// <param name="context">Where to run.</param>
     /// <param name="qkv">Rotated projection of the new tokens <c>[rows, …]</c>.</param>
     /// <param name="layout">Where the heads are in it.</param>
-    /// <param name="pages">The pages of this layer <c>[pages, 2 (key, value), heads, 64, head size]</c>.</param>
+    /// <param name="pages">
+    /// The pages of this layer <c>[pages, 2 (key, value), heads, 64, head size]</c>, of which the keys are stored as <c>[head size, 64]</c>.
+    /// </param>
     /// <param name="sequences">The sequences that the rows belong to. No two of them write to the same page.</param>
     /// <returns><c>[rows, heads x head size]</c>.</returns>
     public static Tensor CachedAttention(this Context context, Tensor qkv, HeadLayout layout, Tensor pages, ReadOnlySpan<CachedSequence> sequences)
     {
-        int blockTokens = Math.Max(1, BlockRows / layout.GroupHeads), blocks = 0;
+        int items = 0, parts = 0;
         foreach (var s in sequences)
         {
             if (s.Pages.Count * PageTokens < s.Total || s.Start + s.Length > qkv.Rows)
                 throw new ArgumentException($"{s} has too few pages or rows", nameof(sequences));
-            blocks += Blocks(s, blockTokens);
+            var work = new SequenceWork(s, layout);
+            items += work.Items;
+            if (work.Parts > 1) parts += work.Parts;
         }
         var output = context.New(qkv.Rows, layout.Heads * layout.HeadSize);
         var cache = new HeadPages(pages, layout);
         context.Workers.For(sequences.Length * layout.KeyValueHeads, new AppendBody(context, qkv, layout, cache, sequences));
-        context.Workers.For(blocks * layout.KeyValueHeads, new AttendBody(context, qkv, output, layout, cache, sequences, blockTokens));
+        var partial = parts == 0 ? null : context.Arena.Allocate(DType.Float32, parts * layout.KeyValueHeads, FewQueries, PartialAttention.Floats(layout.HeadSize));
+        context.Workers.For(items * layout.KeyValueHeads, new AttendBody(context, qkv, output, layout, cache, partial, sequences));
+        if (partial is not null) context.Workers.For(sequences.Length * layout.KeyValueHeads, new JoinBody(output, layout, partial, sequences));
         return output;
     }
 
-    private static int Blocks(in CachedSequence sequence, int blockTokens) => (sequence.Length + blockTokens - 1) / blockTokens;
-
-    /// <summary>Where the tokens of one head lie in the pages.</summary>
-    private readonly struct HeadPages(Tensor pages, HeadLayout layout)
+    /// <summary>How the attention of one sequence, for one group of heads, is cut into pieces of work: blocks of queries, or parts of the past.</summary>
+    private readonly struct SequenceWork
     {
-        public const int Keys = 0, Values = 1;
-
-        public DType Type => pages.Type;
-
-        public byte* Token(in CachedSequence sequence, int token, int part, int group)
+        public SequenceWork(in CachedSequence sequence, HeadLayout layout)
         {
-            long head = ((long)sequence.Pages[token / PageTokens] * 2 + part) * layout.KeyValueHeads + group;
-            return pages.Data + pages.Type.Bytes((head * PageTokens + token % PageTokens) * layout.HeadSize);
+            IsFew = sequence.Length * layout.GroupHeads <= FewQueries;
+            Parts = IsFew ? DivideUp(sequence.Visible(sequence.Length - 1), PartPages * PageTokens) : 1;
+            BlockTokens = Math.Max(1, BlockQueries / layout.GroupHeads);
+            Items = IsFew ? Parts : DivideUp(sequence.Length, BlockTokens);
         }
 
-        /// <summary>Tokens of one page, from its first on.</summary>
-        public Matrix Page(in CachedSequence sequence, int first, int tokens, int part, int group) =>
-            new(Token(sequence, first, part, group), pages.Type, tokens, layout.HeadSize, layout.HeadSize);
+        public bool IsFew { get; }
+
+        public int Parts { get; }
+
+        public int BlockTokens { get; }
+
+        public int Items { get; }
+
+        private static int DivideUp(int value, int divisor) => (value + divisor - 1) / divisor;
     }
 
     /// <summary>Writes the new tokens' keys and values of one group of a sequence.</summary>
@@ -87,67 +101,77 @@ public static unsafe class CachedAttentionOperation
         public void Invoke(int item, int worker)
         {
             var sequence = _sequences[item / layout.KeyValueHeads];
-            int group = item % layout.KeyValueHeads;
-            float* scratch = context.Scratch(worker, layout.HeadSize);
+            int group = item % layout.KeyValueHeads, size = layout.HeadSize, bytes = cache.ElementBytes;
+            float* row = context.Scratch(worker, 2L * size), narrow = row + size;
             for (int i = 0; i < sequence.Length; i++)
             {
-                Append(sequence, i, layout.KeyOffset, HeadPages.Keys, group, scratch);
-                Append(sequence, i, layout.ValueOffset, HeadPages.Values, group, scratch);
+                int token = sequence.Past + i, column = group * layout.KeyValueStride;
+                TensorRows.ToFloats(qkv.AsMatrix().At(sequence.Start + i, layout.ValueOffset + column), qkv.Type, row, size);
+                TensorRows.FromFloats(row, cache.Values(sequence, token, group), cache.Type, size);
+                TensorRows.ToFloats(qkv.AsMatrix().At(sequence.Start + i, layout.KeyOffset + column), qkv.Type, row, size);
+                TensorRows.FromFloats(row, (byte*)narrow, cache.Type, size);
+                byte* key = cache.Keys(sequence, token, group);
+                if (bytes == sizeof(float))
+                    for (int j = 0; j < size; j++) ((float*)key)[j * PageTokens] = narrow[j];
+                else
+                    for (int j = 0; j < size; j++) ((ushort*)key)[j * PageTokens] = ((ushort*)narrow)[j];
             }
-        }
-
-        private void Append(in CachedSequence sequence, int i, int column, int part, int group, float* scratch)
-        {
-            byte* source = qkv.AsMatrix().At(sequence.Start + i, column + group * layout.KeyValueStride);
-            TensorRows.ToFloats(source, qkv.Type, scratch, layout.HeadSize);
-            TensorRows.FromFloats(scratch, cache.Token(sequence, sequence.Past + i, part, group), cache.Type, layout.HeadSize);
         }
     }
 
-    /// <summary>Attention of a block of tokens of one sequence, all heads of one group.</summary>
+    /// <summary>One piece of work of one sequence, all heads of one group.</summary>
     private readonly ref struct AttendBody(
-        Context context, Tensor qkv, Tensor output, HeadLayout layout, HeadPages cache, ReadOnlySpan<CachedSequence> sequences, int blockTokens) : ILoopBody
+        Context context, Tensor qkv, Tensor output, HeadLayout layout, HeadPages cache, Tensor? partial, ReadOnlySpan<CachedSequence> sequences) : ILoopBody
     {
-        /// <summary>Up to so many rows, values are multiplied where they lie instead of being packed first.</summary>
-        private const int FewRows = 8;
-
         private readonly ReadOnlySpan<CachedSequence> _sequences = sequences;
 
         public void Invoke(int item, int worker)
         {
-            int group = item % layout.KeyValueHeads, block = item / layout.KeyValueHeads, s = 0;
-            for (; block >= Blocks(_sequences[s], blockTokens); s++) block -= Blocks(_sequences[s], blockTokens);
-            var sequence = _sequences[s];
-            int begin = block * blockTokens, end = Math.Min(sequence.Length, begin + blockTokens);
-            int rows = (end - begin) * layout.GroupHeads, size = layout.HeadSize;
-
-            float* queries = context.Scratch(worker, 2L * rows * (size + 1) + (long)PageTokens * (rows + size));
-            float* sums = queries + (long)rows * size, maxima = sums + (long)rows * size, totals = maxima + rows;
-            float* scores = totals + rows, values = scores + (long)rows * PageTokens;
-            ReadQueries(sequence, begin, end, group, queries);
-            new Span<float>(sums, rows * size).Clear();
-            new Span<float>(maxima, rows).Fill(float.NegativeInfinity);
-            new Span<float>(totals, rows).Clear();
-
-            float scale = 1 / MathF.Sqrt(size);
-            int keys = sequence.Visible(end - 1);
-            for (int key = 0; key < keys; key += PageTokens)
+            int group = item % layout.KeyValueHeads, rest = item / layout.KeyValueHeads, firstPart = 0;
+            for (int s = 0; ; s++)
             {
-                int tokens = Math.Min(PageTokens, keys - key);
-                var page = cache.Page(sequence, key, tokens, HeadPages.Keys, group);
-                MatMul.MultiplySingle(
-                    context.Packing(worker), Matrix.Dense(queries, rows, size), page.Transposed, Matrix.Dense(scores, rows, tokens), scale, 0, null, Isa.Current);
-                for (int row = 0; row < rows; row++)
+                var work = new SequenceWork(_sequences[s], layout);
+                if (rest < work.Items)
                 {
-                    int visible = Math.Clamp(sequence.Visible(begin + row / layout.GroupHeads) - key, 0, tokens);
-                    Exponentiate(scores + row * tokens, visible, tokens, maxima + row, totals + row, sums + (long)row * size);
+                    if (work.IsFew) AttendFew(_sequences[s], work, group, rest, firstPart, worker);
+                    else AttendMany(_sequences[s], rest * work.BlockTokens, Math.Min(_sequences[s].Length, (rest + 1) * work.BlockTokens), group, worker);
+                    return;
                 }
-                AddValues(scores, rows, cache.Page(sequence, key, tokens, HeadPages.Values, group), sums, values, worker);
+                rest -= work.Items;
+                if (work.Parts > 1) firstPart += work.Parts;
             }
-            WriteOutput(sequence, begin, end, group, sums, totals);
         }
 
-        /// <summary>The queries of the block as float32, by token, then head of the group.</summary>
+        private void AttendMany(in CachedSequence sequence, int begin, int end, int group, int worker)
+        {
+            int rows = (end - begin) * layout.GroupHeads, size = layout.HeadSize, padded = AttentionBlock.PaddedSize(size);
+            float* memory = context.Scratch(worker, PageTokens * (2L * size + padded) + AttentionBlock.Floats(rows, size));
+            float* keys = memory, values = keys + PageTokens * size, paddedValues = values + PageTokens * size;
+            var block = new AttentionBlock(rows, size, paddedValues + PageTokens * padded);
+            InstructionSet isa = Isa.Current;
+            ReadQueries(sequence, begin, end, group, block.Rows);
+            block.Begin(1 / MathF.Sqrt(size), isa);
+            for (int row = 0; row < rows; row++) block.SetVisible(row, sequence.Visible(begin + row / layout.GroupHeads));
+
+            int visible = sequence.Visible(end - 1);
+            for (int key = 0; key < visible; key += PageTokens)
+            {
+                float* pageValues = cache.ReadValues(sequence, key, Math.Min(PageTokens, visible - key), group, values);
+                if (padded != size)
+                {
+                    for (int token = 0; token < Math.Min(PageTokens, visible - key); token++)
+                        new Span<float>(pageValues + token * size, size).CopyTo(new Span<float>(paddedValues + token * padded, size));
+                    pageValues = paddedValues;
+                }
+                block.Add(key, cache.ReadKeys(sequence, key, group, keys), pageValues, isa);
+            }
+            block.End(isa);
+            float* result = block.Rows;
+            for (int i = begin; i < end; i++)
+                for (int head = group * layout.GroupHeads; head < (group + 1) * layout.GroupHeads; head++, result += size) Write(sequence, i, head, result);
+        }
+
+        /// <summary>The queries of a group as float32, by token, then head.</summary>
         private void ReadQueries(in CachedSequence sequence, int begin, int end, int group, float* queries)
         {
             for (int i = begin; i < end; i++)
@@ -156,41 +180,72 @@ public static unsafe class CachedAttentionOperation
                         qkv.AsMatrix().At(sequence.Start + i, layout.QueryOffset + head * layout.QueryStride), qkv.Type, queries, layout.HeadSize);
         }
 
-        /// <summary>Turns a row of scores into e^(s - m), of which the first <paramref name="visible"/> count, and brings the row's m, l and o up to it.</summary>
-        private void Exponentiate(float* scores, int visible, int tokens, float* max, float* total, float* sums)
+        /// <summary>All queries over one part of the past; the result goes to the output if there is no other part.</summary>
+        private void AttendFew(in CachedSequence sequence, in SequenceWork work, int group, int part, int firstPart, int worker)
         {
-            new Span<float>(scores + visible, tokens - visible).Clear();
-            if (visible == 0) return;
-            float larger = Math.Max(*max, Vectors.Max(scores, visible)), factor = MathF.Exp(*max - larger);
-            *total = *total * factor + Vectors.ExpSum(scores, larger, visible);
-            *max = larger;
-            if (factor != 1) Vectors.Scale(factor, sums, layout.HeadSize);
-        }
+            int rows = sequence.Length * layout.GroupHeads, size = layout.HeadSize;
+            float* queries = context.Scratch(worker, (long)rows * (size + PartialAttention.Floats(size)) + PageTokens * (1 + 2L * size));
+            float* results = queries + rows * size, scores = results + rows * PartialAttention.Floats(size), keys = scores + PageTokens, values = keys + PageTokens * size;
+            if (work.Parts > 1) results = PartialRows(partial!, layout, firstPart + part, group);
+            ReadQueries(sequence, 0, sequence.Length, group, queries);
+            Vectors.Scale(1 / MathF.Sqrt(size), queries, rows * size);
+            for (int row = 0; row < rows; row++) new PartialAttention(results, row, size).Clear();
 
-        /// <summary>sums += weights x page.</summary>
-        private void AddValues(float* weights, int rows, in Matrix page, float* sums, float* scratch, int worker)
-        {
-            int tokens = page.Rows, size = layout.HeadSize;
-            if (rows > FewRows)
+            int last = Math.Min(sequence.Visible(sequence.Length - 1), (part + 1) * PartPages * PageTokens);
+            for (int key = part * PartPages * PageTokens; key < last; key += PageTokens)
             {
-                MatMul.MultiplySingle(
-                    context.Packing(worker), Matrix.Dense(weights, rows, tokens), page, Matrix.Dense(sums, rows, size), 1, 1, null, Isa.Current);
-                return;
+                float* pageKeys = cache.ReadKeys(sequence, key, group, keys);
+                float* pageValues = cache.ReadValues(sequence, key, Math.Min(PageTokens, last - key), group, values);
+                for (int row = 0; row < rows; row++)
+                {
+                    int visible = Math.Min(last, sequence.Visible(row / layout.GroupHeads)) - key;
+                    if (visible <= 0) continue;
+                    new Span<float>(scores, PageTokens).Clear();
+                    Vectors.AddWeightedRows(queries + row * size, pageKeys, size, scores, PageTokens);
+                    new PartialAttention(results, row, size).Add(scores, pageValues, Math.Min(visible, PageTokens));
+                }
             }
-            float* values = page.Type == DType.Float32 ? (float*)page.Data : scratch;
-            if (values == scratch) TensorRows.ToFloats(page.At(0, 0), page.Type, scratch, (long)tokens * size);
-            for (int row = 0; row < rows; row++) Vectors.AddWeightedRows(weights + row * tokens, values, tokens, sums + (long)row * size, size);
+            if (work.Parts > 1) return;
+            for (int row = 0; row < rows; row++)
+            {
+                var result = new PartialAttention(results, row, size);
+                Vectors.Scale(1 / *result.Total, result.Sums, size);
+                Write(sequence, row / layout.GroupHeads, group * layout.GroupHeads + row % layout.GroupHeads, result.Sums);
+            }
         }
 
-        private void WriteOutput(in CachedSequence sequence, int begin, int end, int group, float* sums, float* totals)
-        {
-            int size = layout.HeadSize;
-            for (int i = begin; i < end; i++)
-                for (int head = group * layout.GroupHeads; head < (group + 1) * layout.GroupHeads; head++, sums += size, totals++)
-                {
-                    Vectors.Scale(1 / *totals, sums, size);
-                    TensorRows.FromFloats(sums, output.AsMatrix().At(sequence.Start + i, head * size), output.Type, size);
-                }
-        }
+        private void Write(in CachedSequence sequence, int token, int head, float* values) =>
+            TensorRows.FromFloats(values, output.AsMatrix().At(sequence.Start + token, head * layout.HeadSize), output.Type, layout.HeadSize);
     }
+
+    /// <summary>Puts the parts of one sequence and group together.</summary>
+    private readonly ref struct JoinBody(Tensor output, HeadLayout layout, Tensor partial, ReadOnlySpan<CachedSequence> sequences) : ILoopBody
+    {
+        private readonly ReadOnlySpan<CachedSequence> _sequences = sequences;
+
+        public void Invoke(int item, int worker)
+        {
+            int group = item % layout.KeyValueHeads, index = item / layout.KeyValueHeads, firstPart = 0, size = layout.HeadSize;
+            var sequence = _sequences[index];
+            var work = new SequenceWork(sequence, layout);
+            if (work.Parts == 1) return;
+            for (int s = 0; s < index; s++)
+                if (new SequenceWork(_sequences[s], layout) is { Parts: > 1 } before) firstPart += before.Parts;
+            for (int row = 0; row < sequence.Length * layout.GroupHeads; row++)
+            {
+                var result = Part(firstPart, group, row);
+                for (int part = 1; part < work.Parts; part++) result.Add(Part(firstPart + part, group, row));
+                Vectors.Scale(1 / *result.Total, result.Sums, size);
+                int head = group * layout.GroupHeads + row % layout.GroupHeads;
+                TensorRows.FromFloats(result.Sums, output.AsMatrix().At(sequence.Start + row / layout.GroupHeads, head * size), output.Type, size);
+            }
+
+        }
+
+        private PartialAttention Part(int part, int group, int row) => new(PartialRows(partial, layout, part, group), row, layout.HeadSize);
+    }
+
+    /// <summary>Where the partial results of a part of the past and a group of heads lie.</summary>
+    private static float* PartialRows(Tensor partial, HeadLayout layout, int part, int group) =>
+        partial.Floats + ((long)part * layout.KeyValueHeads + group) * partial.Shape[1] * partial.Shape[2];
 }

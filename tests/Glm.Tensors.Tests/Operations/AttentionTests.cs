@@ -84,13 +84,22 @@ public sealed class AttentionTests
                 }
     }
 
+    /// <summary>Few queries over a past that is cut into parts, beside one that is not.</summary>
+    [Fact]
+    public void A_long_past_is_put_together_from_parts()
+    {
+        var random = new Random(6);
+        foreach (var (heads, groups, size) in new[] { (4, 2, 5), (16, 1, 8), (3, 3, 16) })
+            RequireStep(DType.Float32, new HeadLayout(heads, groups, size, 0, heads * size, (heads + groups) * size, size, size), [1023, 1024, 2200, 40], [1, 1, 1, 1], [0, 0, 1500, 3], random);
+    }
+
     private static void RequireStep(DType pageType, HeadLayout layout, int[] pasts, int[] lengths, int[] divisions, Random random)
     {
         int width = OperationTests.Width(layout), outer = layout.Heads * layout.HeadSize;
-        const int Pages = 5;
+        int pagesOfEach = Math.Max(5, pasts.Zip(lengths, (past, length) => past + length).Max() / CachedAttentionOperation.PageTokens + 1);
         using var workers = new Workers(2);
         var context = new Context(workers);
-        var pages = Tensor.Zeros(pageType, Pages * pasts.Length, 2, layout.KeyValueHeads, CachedAttentionOperation.PageTokens, layout.HeadSize);
+        var pages = Tensor.Zeros(pageType, pagesOfEach * pasts.Length, 2, layout.KeyValueHeads, CachedAttentionOperation.PageTokens, layout.HeadSize);
         var step = new List<CachedSequence>();
         var rows = new List<float>();
         var expected = new List<double>();
@@ -100,7 +109,7 @@ public sealed class AttentionTests
             float[] values = OperationCheck.Values(Input.Of(pageType, total, width), random); // what the pages can hold, so that storing rounds nothing
             double[] whole = ScalarTwins.Attention(Array.ConvertAll(values, v => (double)v), layout, total, [new(0, total, divisions[s])]);
             expected.AddRange(whole[(past * outer)..]);
-            int[] table = [.. Enumerable.Range(0, Pages).Select(i => i * pasts.Length + s)];
+            int[] table = [.. Enumerable.Range(0, pagesOfEach).Select(i => i * pasts.Length + s)];
             if (past > 0) context.CachedAttention(context.Floats(values.AsSpan(0, past * width), past, width), layout, pages, [new(0, past, 0, divisions[s], table)]);
             step.Add(new CachedSequence(rows.Count / width, length, past, divisions[s], table));
             rows.AddRange(values[(past * width)..]);

@@ -1,0 +1,149 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace Glm.Tensors;
+
+/// <summary>
+/// Attention of a block of queries of one head over pages of its keys and values, which come one after another. Queries are packed into panels of
+/// <see cref="AttentionTile.Lanes"/> lanes; scores, weights and sums have the same lanes.
+/// </summary>
+/// <remarks>
+/// Of each query the maximum m of its scores s so far is kept, the sum l of e^(s - m) and the vector o of e^(s - m) v; a page that raises m to m'
+/// multiplies l and o by e^(m - m'). At last the result is o / l. So no score outlives its page (Milakov and Gimelshein, Online normalizer calculation for
+/// softmax, 2018).
+/// </remarks>
+internal readonly unsafe ref struct AttentionBlock
+{
+    /// <summary>Keys of a page.</summary>
+    public const int Keys = 64;
+
+    private const int Lanes = AttentionTile.Lanes;
+
+    private readonly int _rows, _panels, _size, _paddedSize;
+    private readonly float* _queries, _sums, _maxima, _totals, _factors, _scores, _spare;
+    private readonly int* _visible;
+
+    /// <summary>A block of <paramref name="rows"/> queries of width <paramref name="size"/>, in <see cref="Floats"/> floats of scratch memory.</summary>
+    public AttentionBlock(int rows, int size, float* memory)
+    {
+        _rows = rows;
+        _panels = Panels(rows);
+        _size = size;
+        _paddedSize = PaddedSize(size);
+        _queries = memory;
+        _sums = _queries + (long)_panels * Lanes * size;
+        _maxima = _sums + (long)_panels * Lanes * _paddedSize;
+        _totals = _maxima + _panels * Lanes;
+        _visible = (int*)(_totals + _panels * Lanes);
+        _factors = (float*)(_visible + _panels * Lanes);
+        _scores = _factors + Lanes;
+        _spare = _scores + Keys * Lanes;
+    }
+
+    /// <summary>Scratch memory of a block, of which the last <paramref name="rows"/> x <paramref name="size"/> or more are <see cref="Rows"/>.</summary>
+    public static long Floats(int rows, int size) =>
+        Panels(rows) * (long)Lanes * (size + PaddedSize(size) + 3) + Lanes + Keys * Lanes + Panels(rows) * (long)Lanes * size;
+
+    /// <summary>Columns of a row of values: whole tiles of sums.</summary>
+    public static int PaddedSize(int size) => (size + AttentionTile.Rows - 1) / AttentionTile.Rows * AttentionTile.Rows;
+
+    /// <summary>The queries, before <see cref="Begin"/>, and the results, after <see cref="End"/>: <c>[rows, size]</c>.</summary>
+    public float* Rows => _spare;
+
+    private static int Panels(int rows) => (rows + Lanes - 1) / Lanes;
+
+    /// <summary>Takes the queries in <see cref="Rows"/>, times <paramref name="scale"/>.</summary>
+    public void Begin(float scale, InstructionSet isa)
+    {
+        Vectors.Scale(scale, _spare, _rows * _size);
+        Packing.Pack(Matrix.Dense(_spare, _rows, _size), 0, _rows, 0, _size, Lanes, _queries, null, isa);
+        new Span<float>(_sums, _panels * Lanes * _paddedSize).Clear();
+        new Span<float>(_maxima, _panels * Lanes).Fill(float.NegativeInfinity);
+        new Span<float>(_totals, _panels * Lanes).Clear();
+    }
+
+    /// <summary>How many keys query <paramref name="row"/> sees, at least one; rows come in order and never see fewer than those before. The lanes after the last row see as many.</summary>
+    public void SetVisible(int row, int keys)
+    {
+        int end = row == _rows - 1 ? _panels * Lanes : row + 1;
+        for (; row < end; row++) _visible[row] = keys;
+    }
+
+    /// <summary>Takes in a page.</summary>
+    /// <param name="first">Number of its first key.</param>
+    /// <param name="keys"><c>[size, 64]</c>: the elements of a key stand below one another.</param>
+    /// <param name="values"><c>[64, <see cref="PaddedSize"/>]</c>.</param>
+    /// <param name="isa">Which kernels to use.</param>
+    public void Add(int first, float* keys, float* values, InstructionSet isa)
+    {
+        for (int panel = 0; panel < _panels; panel++)
+        {
+            int* visible = _visible + panel * Lanes;
+            int count = Math.Min(Keys, visible[Lanes - 1] - first);
+            if (count <= 0) continue;
+            float* queries = _queries + (long)panel * Lanes * _size, sums = _sums + (long)panel * Lanes * _paddedSize;
+            for (int key = 0; key < count; key += AttentionTile.Rows)
+                AttentionTile.Run(_size, keys + key, Keys, queries, null, _scores + key * Lanes, isa);
+            if (visible[0] < first + count) Hide(visible, first, count);
+            Exponentiate(count, _maxima + panel * Lanes, _totals + panel * Lanes);
+            for (int column = 0; column < _size; column += AttentionTile.Rows)
+                AttentionTile.Run(count, values + column, _paddedSize, _scores, _factors, sums + (long)column * Lanes, isa);
+        }
+    }
+
+    /// <summary>Leaves the results in <see cref="Rows"/>.</summary>
+    public void End(InstructionSet isa)
+    {
+        for (int panel = 0; panel < _panels; panel++)
+        {
+            int rows = Math.Min(Lanes, _rows - panel * Lanes);
+            float* target = _spare + (long)panel * Lanes * _size;
+            Packing.Pack(Matrix.Dense(_sums + (long)panel * Lanes * _paddedSize, _size, Lanes), 0, _size, 0, rows, _size, target, null, isa);
+            for (int row = 0; row < rows; row++) Vectors.Scale(1 / _totals[panel * Lanes + row], target + (long)row * _size, _size);
+        }
+    }
+
+    /// <summary>Scores of keys that a query does not see become minus infinity.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void Hide(int* visible, int first, int count)
+    {
+        var hidden = Vector512.Create(float.NegativeInfinity);
+        for (int lane = 0; lane < Lanes; lane += Vectors.Width)
+        {
+            var seen = Vector512.Load(visible + lane) - Vector512.Create(first);
+            float* scores = _scores + lane;
+            for (int key = 0; key < count; key++, scores += Lanes)
+                Vector512.ConditionalSelect(Vector512.GreaterThan(seen, Vector512.Create(key)).AsSingle(), Vector512.Load(scores), hidden).Store(scores);
+        }
+    }
+
+    /// <summary>Turns scores into e^(s - m), brings m and l up to them, and leaves what o is to be multiplied by in the factors.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void Exponentiate(int count, float* maxima, float* totals)
+    {
+        for (int lane = 0; lane < Lanes; lane += Vectors.Width)
+        {
+            float* scores = _scores + lane;
+            Vector512<float> old = Vector512.Load(maxima + lane), even = old, odd = old;
+            int key = 0;
+            for (; key + 2 <= count; key += 2)
+            {
+                even = Vector512.Max(even, Vector512.Load(scores + key * Lanes));
+                odd = Vector512.Max(odd, Vector512.Load(scores + key * Lanes + Lanes));
+            }
+            if (key < count) even = Vector512.Max(even, Vector512.Load(scores + key * Lanes));
+            var max = Vector512.Max(even, odd);
+            var factor = VectorMath.Exp(old - max);
+            var total = factor * Vector512.Load(totals + lane);
+            for (key = 0; key < count; key++)
+            {
+                var weight = VectorMath.Exp(Vector512.Load(scores + key * Lanes) - max);
+                weight.Store(scores + key * Lanes);
+                total += weight;
+            }
+            max.Store(maxima + lane);
+            total.Store(totals + lane);
+            factor.Store(_factors + lane);
+        }
+    }
+}
