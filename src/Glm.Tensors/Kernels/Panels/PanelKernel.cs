@@ -27,7 +27,7 @@ internal static unsafe class PanelKernel
     private static void Run<TDot>(in PanelKernelShape shape, in PanelTask task, InstructionSet isa) where TDot : struct, IBlockDot
     {
         InputTile tile = shape.Tile;
-        new Span<float>(task.Sums, tile.Rows * PanelLayout.PanelRows).Clear();
+        for (int row = 0; row < tile.Rows; row++) Vector512<float>.Zero.Store((float*)((byte*)task.Sums + row * task.SumsStride));
         byte* weights = task.Weights, inputs = task.Inputs;
         int* low = stackalloc int[PanelLayout.PanelRows], high = stackalloc int[PanelLayout.PanelRows];
         float* wide = stackalloc float[PanelLayout.PanelRows];
@@ -49,7 +49,7 @@ internal static unsafe class PanelKernel
                     TDot.Dot(shape.Bits, weights + shape.ScaleBytes, q + PanelLayout.BlockInputs, high);
                     sum += Vector512.Load(high) << 8;
                 }
-                float* sums = task.Sums + row * PanelLayout.PanelRows;
+                float* sums = (float*)((byte*)task.Sums + row * task.SumsStride);
                 Vector512<float> scale = Vector512.Create(((float*)(inputs + tile.ScalesOffset))[row]);
                 Vector512.FusedMultiplyAdd(Vector512.ConvertToSingle(sum) * scales, scale, Vector512.Load(sums)).Store(sums);
             }

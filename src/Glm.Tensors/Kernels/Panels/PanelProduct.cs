@@ -60,14 +60,17 @@ internal readonly unsafe struct PanelProduct
         {
             byte* inputs = (byte*)shared.Left((nint)tiles * TileBytes(tileRows) / sizeof(float) + 1);
             workers.For(tiles * QuantizeParts, new QuantizeBody(this, workers, inputs));
-            int panels = (int)Math.Clamp(ItemBytes / layout.PanelBytes, 1, Math.Max(1, layout.Panels / (4 * workers.Threads)));
-            workers.For((layout.Panels + panels - 1) / panels, new MultiplyBody(this, workers, inputs, panels));
+            // As many pieces of equal size for every thread, unless there are fewer panels than that.
+            int items = Math.Max(4, DivideUp(layout.Panels * layout.PanelBytes, (long)ItemBytes * workers.Threads)) * workers.Threads;
+            workers.For(Math.Min(items, layout.Panels), new MultiplyBody(this, workers, inputs, Math.Min(items, layout.Panels)));
         }
         finally
         {
             workers.Return(shared);
         }
     }
+
+    private static int DivideUp(long value, long divisor) => checked((int)((value + divisor - 1) / divisor));
 
     private nint TileBytes(int rows) => (nint)layout.Blocks * new InputTile(rows, planes).BlockBytes;
 
@@ -97,6 +100,8 @@ internal readonly unsafe struct PanelProduct
         PanelKernelShape shape = ShapeOf(tile);
         var generated = tile == tiles - 1 ? lastTile : wholeTile;
         byte* tileInputs = inputs + tile * TileBytes(tileRows);
+        // Whole rows of plain sums go where they belong; everything else is put there afterwards.
+        bool isDirect = scales is null && bias is null && c.Type == DType.Float32 && columns == PanelLayout.PanelRows;
         for (int segment = 0; segment < layout.Segments; segment++)
         {
             nint block = (nint)segment * layout.SegmentBlocks;
@@ -105,12 +110,14 @@ internal readonly unsafe struct PanelProduct
                 Weights = data + block * layout.BlockBytes,
                 Inputs = tileInputs + block * shape.Tile.BlockBytes,
                 Blocks = layout.SegmentBlocks,
-                Sums = sums,
+                Sums = isDirect ? (float*)c.At(tile * tileRows, first) : sums,
+                SumsStride = (isDirect ? c.RowStride : PanelLayout.PanelRows) * sizeof(float),
             };
             if (generated != null) generated(&task);
             else PanelKernel.Run(shape, task, isa);
             if (scales is not null) AddSegment(scales + (long)segment * layout.Rows + first, columns, rows, segment == 0, sums, totals);
         }
+        if (isDirect) return;
         for (int row = 0; row < rows; row++)
             Store((scales is null ? sums : totals) + row * PanelLayout.PanelRows, tile * tileRows + row, first, columns);
     }
@@ -147,12 +154,12 @@ internal readonly unsafe struct PanelProduct
         }
     }
 
-    private readonly struct MultiplyBody(PanelProduct product, Workers workers, byte* inputs, int panels) : ILoopBody
+    private readonly struct MultiplyBody(PanelProduct product, Workers workers, byte* inputs, int items) : ILoopBody
     {
         public void Invoke(int item, int worker)
         {
             Scratch scratch = workers.Rent();
-            int first = item * panels, last = Math.Min(first + panels, product.layout.Panels);
+            int panels = product.layout.Panels, first = (int)((long)panels * item / items), last = (int)((long)panels * (item + 1) / items);
             for (int tile = 0; tile < product.tiles; tile++)
                 for (int panel = first; panel < last; panel++) product.MultiplyTile(tile, panel, inputs, scratch);
             workers.Return(scratch);

@@ -17,6 +17,9 @@ internal unsafe struct PanelTask
 
     /// <summary>Receives binary32 sums [rows of the tile, 16].</summary>
     public float* Sums;
+
+    /// <summary>Bytes from one row of sums to the next.</summary>
+    public nint SumsStride;
 }
 
 /// <summary>What a panel kernel is made for.</summary>

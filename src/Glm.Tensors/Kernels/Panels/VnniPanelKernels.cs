@@ -18,7 +18,7 @@ internal static unsafe class VnniPanelKernels
     private static readonly ConcurrentDictionary<PanelKernelShape, nint> Made = new();
 
     // The registers of a kernel. Sums stay in the upper sixteen.
-    private static readonly AssemblerRegister64 Weights = rsi, Inputs = rcx, Blocks = r8, Sums = r9;
+    private static readonly AssemblerRegister64 Weights = rsi, Inputs = rcx, Blocks = r8, Sums = r9, SumsStride = r10;
     private static readonly AssemblerRegisterZMM Scale = zmm8, NibbleMask = zmm9;
     private static readonly AssemblerRegisterZMM[] Unpacked = [zmm0, zmm1, zmm2, zmm3, zmm4, zmm5, zmm6, zmm7];
     private static readonly AssemblerRegisterZMM[] Chains = [zmm10, zmm11, zmm12, zmm13, zmm14, zmm15];
@@ -41,6 +41,7 @@ internal static unsafe class VnniPanelKernels
         a.mov(Inputs, __qword_ptr[rdi + 8]);
         a.mov(Blocks, __qword_ptr[rdi + 16]);
         a.mov(Sums, __qword_ptr[rdi + 24]);
+        a.mov(SumsStride, __qword_ptr[rdi + 32]);
         a.mov(eax, 0x0F0F0F0F);
         a.vpbroadcastd(NibbleMask, eax);
         for (int row = 0; row < tile.Rows; row++) a.vpxord(Totals[row], Totals[row], Totals[row]);
@@ -57,7 +58,11 @@ internal static unsafe class VnniPanelKernels
         a.dec(Blocks);
         a.jnz(loop);
         a.Label(ref end);
-        for (int row = 0; row < tile.Rows; row++) a.vmovups(__zmmword_ptr[Sums + row * VectorBytes], Totals[row]);
+        for (int row = 0; row < tile.Rows; row++)
+        {
+            a.vmovups(__zmmword_ptr[Sums], Totals[row]);
+            a.add(Sums, SumsStride);
+        }
         a.vzeroupper();
         a.ret();
         return a;
