@@ -17,6 +17,9 @@ public abstract unsafe class Storage
     /// <summary>Size in bytes.</summary>
     public long Bytes { get; }
 
+    /// <summary>The file that is mapped, if one is.</summary>
+    internal virtual string? Path => null;
+
     /// <summary>Native memory, not cleared, freed when nothing refers to it any more.</summary>
     internal static Storage Native(long bytes) => new NativeStorage(bytes);
 
@@ -67,11 +70,14 @@ public abstract unsafe class Storage
         private readonly MemoryMappedFile _file;
         private readonly MemoryMappedViewAccessor _view;
 
-        private MappedStorage(MemoryMappedFile file, MemoryMappedViewAccessor view, byte* data, long bytes) : base(data, bytes)
+        private MappedStorage(string path, MemoryMappedFile file, MemoryMappedViewAccessor view, byte* data, long bytes) : base(data, bytes)
         {
+            Path = path;
             _file = file;
             _view = view;
         }
+
+        internal override string Path { get; }
 
         public static MappedStorage Open(string path)
         {
@@ -83,7 +89,7 @@ public abstract unsafe class Storage
                 var view = file.CreateViewAccessor(0, length, MemoryMappedFileAccess.Read);
                 byte* data = null;
                 view.SafeMemoryMappedViewHandle.AcquirePointer(ref data);
-                return new MappedStorage(file, view, data + view.PointerOffset, length);
+                return new MappedStorage(path, file, view, data + view.PointerOffset, length);
             }
             catch (Exception error) when (error is IOException or UnauthorizedAccessException)
             {

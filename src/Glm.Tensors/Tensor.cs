@@ -63,6 +63,12 @@ public sealed unsafe class Tensor
     /// <summary>The layout of a packed weight.</summary>
     internal PanelLayout? Panels { get; private init; }
 
+    /// <summary>Where this weight is read from whenever it is multiplied, if it does not stay in memory (<see cref="WeightStream"/>).</summary>
+    internal StreamedWeight? Streamed { get; private init; }
+
+    /// <summary>The file that this tensor is mapped from, and its first byte there; null if it lies in memory.</summary>
+    internal (string Path, long Offset)? MappedFile => _storage.Path is { } path ? (path, Data - _storage.Data) : null;
+
     /// <summary>The innermost dimension.</summary>
     public int Columns => _shape.Length == 0 ? 1 : _shape[^1];
 
@@ -179,6 +185,16 @@ public sealed unsafe class Tensor
         if (!fits || Type != DType.UInt8 || Bytes != layout.Bytes)
             throw new ArgumentException($"{this} with scales {scales?.ToString() ?? "none"} is not a packed {type} {Describe([rows, columns])}");
         return new Tensor(_storage, Data, type, [rows, columns]) { Scales = scales, Panels = layout };
+    }
+
+    /// <summary>The same weight, read from its file whenever it is multiplied.</summary>
+    internal Tensor WithStream(StreamedWeight streamed) => new(_storage, Data, Type, _shape) { Scales = Scales, Panels = Panels, Streamed = streamed };
+
+    /// <summary>A weight of the same kind and shape in memory of its own, not cleared; scales by output row are shared.</summary>
+    internal Tensor LikeInMemory()
+    {
+        var storage = Storage.Native(Bytes);
+        return new Tensor(storage, storage.Data, Type, _shape) { Scales = Scales, Panels = Panels };
     }
 
     /// <summary>Rows <paramref name="start"/> to <paramref name="start"/> + <paramref name="rows"/> of the outermost dimension, without a copy.</summary>

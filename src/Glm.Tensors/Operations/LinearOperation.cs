@@ -53,8 +53,29 @@ public static unsafe class LinearOperation
     {
         if (weight.IsPacked)
             new PanelProduct(x.AsMatrix(), weight, y.AsMatrix(), bias, context.InputPlanes(weight.Type), Isa.Current, Isa.Extension).Run(context.Workers);
+        else if (weight.Streamed is { } streamed)
+            MultiplyPieces(context, x, weight, streamed, bias, y);
         else
             MatMul.Multiply(context.Workers, x.AsMatrix(), weight.AsMatrix().Transposed, y.AsMatrix(), 1, 0, bias, Isa.Current);
+    }
+
+    /// <summary>The same for a weight that is read from its file, some rows at a time.</summary>
+    private static void MultiplyPieces(Context context, Tensor x, Tensor weight, StreamedWeight streamed, float* bias, Tensor y)
+    {
+        for (int piece = 0; piece < streamed.Pieces; piece++)
+        {
+            var (first, last) = streamed.Units(piece);
+            var rows = new Matrix(streamed.Stream.Acquire(streamed, piece), weight.Type, last - first, weight.Columns, weight.Columns);
+            try
+            {
+                MatMul.Multiply(
+                    context.Workers, x.AsMatrix(), rows.Transposed, y.AsMatrix().Part(0, first, y.Rows, last - first), 1, 0, bias is null ? null : bias + first, Isa.Current);
+            }
+            finally
+            {
+                streamed.Stream.Release(streamed, piece);
+            }
+        }
     }
 
     /// <summary>Adds the sum over the rows of dy to the bias' gradient, rows in order, so that the result does not depend on the threads.</summary>

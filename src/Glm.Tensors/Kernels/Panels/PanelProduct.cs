@@ -12,12 +12,16 @@ internal readonly unsafe struct PanelProduct
     /// <summary>Bytes of weights that are one item of the parallel loop; they stay in the second-level cache while the tiles of inputs pass by.</summary>
     private const int ItemBytes = 1 << 18;
 
+    /// <summary>So many pieces of a product, or more, that threads of unequal speed can be evened out.</summary>
+    private const int PiecesPerThread = 8;
+
     /// <summary>Pieces of work that the quantisation of a tile is cut into.</summary>
     private const int QuantizeParts = 4;
 
     private readonly PanelLayout layout;
     private readonly Matrix x, c;
     private readonly byte* weights;
+    private readonly StreamedWeight? streamed;
     private readonly Half* scales;
     private readonly float* bias;
     private readonly int planes, tiles, tileRows;
@@ -40,6 +44,7 @@ internal readonly unsafe struct PanelProduct
         this.x = x;
         this.c = c;
         weights = weight.Data;
+        streamed = weight.Streamed;
         scales = weight.Scales is null ? null : (Half*)weight.Scales.Data;
         this.bias = bias;
         this.planes = planes;
@@ -60,14 +65,36 @@ internal readonly unsafe struct PanelProduct
         {
             byte* inputs = (byte*)shared.Left((nint)tiles * TileBytes(tileRows) / sizeof(float) + 1);
             workers.For(tiles * QuantizeParts, new QuantizeBody(this, workers, inputs));
-            // As many pieces of equal size for every thread, unless there are fewer panels than that.
-            int items = Math.Max(4, DivideUp(layout.Panels * layout.PanelBytes, (long)ItemBytes * workers.Threads)) * workers.Threads;
-            workers.For(Math.Min(items, layout.Panels), new MultiplyBody(this, workers, inputs, Math.Min(items, layout.Panels)));
+            if (streamed is null) Multiply(workers, inputs, weights, 0, layout.Panels);
+            for (int piece = 0; piece < streamed?.Pieces; piece++) MultiplyPiece(workers, inputs, piece);
         }
         finally
         {
             workers.Return(shared);
         }
+    }
+
+    /// <summary>Waits for a piece of a weight that is read from its file, and multiplies its panels.</summary>
+    private void MultiplyPiece(Workers workers, byte* inputs, int piece)
+    {
+        var (first, last) = streamed!.Units(piece);
+        byte* data = streamed.Stream.Acquire(streamed, piece);
+        try
+        {
+            Multiply(workers, inputs, data - first * layout.PanelBytes, first, last);
+        }
+        finally
+        {
+            streamed.Stream.Release(streamed, piece);
+        }
+    }
+
+    /// <summary>Multiplies the panels [first, last) of <paramref name="data"/>, where the panel 0 is or would be: as many pieces of equal size for every thread.</summary>
+    private void Multiply(Workers workers, byte* inputs, byte* data, int first, int last)
+    {
+        int items = Math.Max(PiecesPerThread, DivideUp((last - first) * layout.PanelBytes, (long)ItemBytes * workers.Threads)) * workers.Threads;
+        items = Math.Min(items, last - first);
+        workers.For(items, new MultiplyBody(this, workers, inputs, data, first, last, items));
     }
 
     private static int DivideUp(long value, long divisor) => checked((int)((value + divisor - 1) / divisor));
@@ -91,7 +118,7 @@ internal readonly unsafe struct PanelProduct
         }
     }
 
-    private void MultiplyTile(int tile, int panel, byte* inputs, Scratch scratch)
+    private void MultiplyTile(int tile, int panel, byte* inputs, byte* weights, Scratch scratch)
     {
         float* sums = scratch.Tile, totals = sums + InputTile.MaxRows * PanelLayout.PanelRows;
         byte* data = weights + panel * layout.PanelBytes;
@@ -154,14 +181,14 @@ internal readonly unsafe struct PanelProduct
         }
     }
 
-    private readonly struct MultiplyBody(PanelProduct product, Workers workers, byte* inputs, int items) : ILoopBody
+    private readonly struct MultiplyBody(PanelProduct product, Workers workers, byte* inputs, byte* data, int first, int last, int items) : ILoopBody
     {
         public void Invoke(int item, int worker)
         {
             Scratch scratch = workers.Rent();
-            int panels = product.layout.Panels, first = (int)((long)panels * item / items), last = (int)((long)panels * (item + 1) / items);
+            int begin = first + (int)((long)(last - first) * item / items), end = first + (int)((long)(last - first) * (item + 1) / items);
             for (int tile = 0; tile < product.tiles; tile++)
-                for (int panel = first; panel < last; panel++) product.MultiplyTile(tile, panel, inputs, scratch);
+                for (int panel = begin; panel < end; panel++) product.MultiplyTile(tile, panel, inputs, data, scratch);
             workers.Return(scratch);
         }
     }
