@@ -85,6 +85,7 @@ internal sealed class FileDownload(HubConnection hub, HubOptions options, Semaph
         using var response = await hub.GetAsync(address, what, asked, cancellation).ConfigureAwait(false);
         if (asked is not null && response.Status is HttpStatusCode.OK or HttpStatusCode.RequestedRangeNotSatisfiable) throw new RangesRefusedException();
         response.Expect(asked, part.File.Size);
+        long expected = part.Missing(range);
         byte[] buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
         try
         {
@@ -92,8 +93,12 @@ internal sealed class FileDownload(HubConnection hub, HubOptions options, Semaph
             for (long missing; (missing = part.Missing(range)) >= 0;)
             {
                 int read = await response.ReadAsync(buffer.AsMemory(0, (int)Math.Min(buffer.Length, missing + 1))).ConfigureAwait(false);
-                if (read > missing) throw new TransientException($"{what}: expected {span.Last - span.First + 1} bytes, found more");
-                if (read == 0 && missing > 0) throw new TransientException($"{what}: expected {span.Last - span.First + 1} bytes, found {span.Last - span.First + 1 - missing}");
+                if (read > missing)
+                {
+                    part.Restart(range);
+                    throw new TransientException($"{what}: expected {expected} bytes, found more");
+                }
+                if (read == 0 && missing > 0) throw new TransientException($"{what}: expected {expected} bytes, found {expected - missing}");
                 if (read == 0) return;
                 part.Append(range, buffer.AsSpan(0, read));
             }

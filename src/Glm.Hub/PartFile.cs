@@ -9,7 +9,7 @@ namespace Glm.Hub;
 /// </summary>
 internal sealed class PartFile : IDisposable
 {
-    private static readonly TimeSpan SaveInterval = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan SaveInterval = TimeSpan.FromSeconds(1);
 
     private readonly Lock _gate = new();
     private readonly string _path;

@@ -57,7 +57,7 @@ internal static class PullCommand
 
     private static string Describe(PullProgress state, TransferRate rate)
     {
-        double speed = rate.BytesPerSecond(state.DoneBytes);
+        double speed = rate.BytesPerSecond(state.ReceivedBytes);
         if (state.Note is { } note) return note;
         string eta = speed > 0 ? $", {Units.Bytes((long)speed)}/s, {Units.Duration(TimeSpan.FromSeconds(Math.Min((state.TotalBytes - state.DoneBytes) / speed, TimeSpan.FromDays(99).TotalSeconds)))} left" : "";
         return $"{state.DoneFiles:N0} of {state.TotalFiles:N0} files, {Units.Bytes(state.DoneBytes)} of {Units.Bytes(state.TotalBytes)}{eta}";
