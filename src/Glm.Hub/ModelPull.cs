@@ -103,7 +103,7 @@ public sealed class ModelPull
         }
         catch (IOException error)
         {
-            throw new GlmException($"{_output}: expected to be alone, found another download of it: {error.Message}", error);
+            throw new GlmException($"{_output}: cannot be locked, as when another download of it is running: {error.Message}", error);
         }
     }
 
@@ -131,7 +131,10 @@ public sealed class ModelPull
     private void RefuseFullDisk(List<HubFile> missing)
     {
         long needed = missing.Sum(file => file.Size - (PartState.Load(PartOf(file), file, _options.RangeBytes)?.Done.Sum() ?? 0));
-        long free = new DriveInfo(Path.GetDirectoryName(_output) ?? _output).AvailableFreeSpace;
+        string folder = Path.GetDirectoryName(_output) ?? _output;
+        // What a share of the network has free cannot be asked in this way.
+        if (folder.StartsWith(@"\\", StringComparison.Ordinal)) return;
+        long free = new DriveInfo(folder).AvailableFreeSpace;
         if (needed > free) throw new GlmException($"{_output}: expected {needed} bytes free on its disk, found {free}");
     }
 
