@@ -22,6 +22,7 @@ internal sealed class CommandLine
             ScoreCommand.Create(terminal),
             EvalCommand.Create(terminal),
             InfoCommand.Create(terminal),
+            PullCommand.Create(terminal),
             ConvertCommand.Create(terminal),
             TokenizeCommand.Create(terminal),
             DataCommand.Create(terminal),

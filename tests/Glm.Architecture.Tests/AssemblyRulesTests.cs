@@ -14,6 +14,7 @@ public sealed class AssemblyRulesTests
     private static readonly Dictionary<string, string[]> Allowed = new()
     {
         ["Glm.Common"] = [],
+        ["Glm.Hub"] = ["Glm.Common"],
         ["Glm.Tensors"] = ["Glm.Common"],
         ["Glm.Tokenizers"] = ["Glm.Common"],
         ["Glm.Formats"] = ["Glm.Common", "Glm.Tensors"],
@@ -21,7 +22,7 @@ public sealed class AssemblyRulesTests
         ["Glm.Inference"] = ["Glm.Common", "Glm.Tensors", "Glm.Models", "Glm.Tokenizers"],
         ["Glm.Training"] = ["Glm.Common", "Glm.Tensors", "Glm.Formats", "Glm.Models", "Glm.Tokenizers"],
         ["Glm.Evaluation"] = ["Glm.Common", "Glm.Tensors", "Glm.Models", "Glm.Tokenizers", "Glm.Inference", "Glm.Training"],
-        ["Glm.Cli"] = ["Glm.Common", "Glm.Tensors", "Glm.Formats", "Glm.Models", "Glm.Tokenizers", "Glm.Inference", "Glm.Training", "Glm.Evaluation"],
+        ["Glm.Cli"] = ["Glm.Common", "Glm.Hub", "Glm.Tensors", "Glm.Formats", "Glm.Models", "Glm.Tokenizers", "Glm.Inference", "Glm.Training", "Glm.Evaluation"],
     };
 
     public static TheoryData<string> Rooms =>
