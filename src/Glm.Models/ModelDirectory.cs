@@ -4,7 +4,7 @@ using Glm.Tensors;
 namespace Glm.Models;
 
 /// <summary>
-/// A model on disk: <c>config.json</c>, one or more <c>*.safetensors</c> with the tensor names of the released checkpoints, and the tokenizer file.
+/// A model on disk: <c>config.json</c>, the tensors under the names of the released checkpoints (<see cref="TensorStore.Open"/>), and the tokenizer file.
 /// A quantised matrix <c>X.weight</c> is int8 <c>[out, in]</c> or <c>[out, in / 2]</c> and has its float16 scales beside it as <c>X.weight_scale</c>,
 /// <c>[out]</c> or <c>[input segments, out]</c> (spec 6.2).
 /// </summary>
@@ -38,21 +38,21 @@ public static class ModelDirectory
     public static Glm130B Load(string path)
     {
         var config = LoadConfig(path);
-        var files = WeightFiles(path);
+        var store = TensorStore.Open(path);
         var shapes = Glm130B.Shapes(config).ToDictionary(p => p.Name, p => p.Shape);
-        return new Glm130B(config, name => Parameter(path, files, name, shapes[name]));
+        return new Glm130B(config, name => Parameter(store, name, shapes[name]));
     }
 
     /// <summary>Number of tensors and bytes of each type that a model's parameters are stored in, from the headers of its files alone.</summary>
     /// <exception cref="GlmException">A file is missing or damaged, or a tensor is missing.</exception>
     public static IReadOnlyDictionary<DType, (int Tensors, long Bytes)> Inventory(string path)
     {
-        var files = WeightFiles(path);
+        var store = TensorStore.Open(path);
         var found = new SortedDictionary<DType, (int Tensors, long Bytes)>();
         foreach (var (name, shape) in Glm130B.Shapes(LoadConfig(path)))
         {
-            var tensor = Stored(path, files, name);
-            long scaleBytes = files.TryGetValue(name + ScaleSuffix, out var file) ? file[name + ScaleSuffix].Bytes : 0;
+            var tensor = store[name];
+            long scaleBytes = store.FindInfo(name + ScaleSuffix)?.Bytes ?? 0;
             bool packed = tensor.Type == DType.Int8 && tensor.Columns * 2 == shape[^1];
             var (tensors, bytes) = found.GetValueOrDefault(packed ? DType.Int4 : tensor.Type);
             found[packed ? DType.Int4 : tensor.Type] = (tensors + 1, bytes + tensor.Bytes + scaleBytes);
@@ -101,34 +101,16 @@ public static class ModelDirectory
         });
     }
 
-    private static Dictionary<string, SafetensorsFile> WeightFiles(string path)
+    private static Tensor Parameter(TensorStore store, string name, int[] shape)
     {
-        string[] files = Directory.GetFiles(path, "*.safetensors");
-        if (files.Length == 0) throw new GlmException($"{path}: expected {WeightsFile} beside {ConfigFile}, found no *.safetensors");
-        var owners = new Dictionary<string, SafetensorsFile>();
-        foreach (string file in files.Order(StringComparer.Ordinal))
-        {
-            var opened = SafetensorsFile.Open(file);
-            foreach (string name in opened.Names)
-                if (!owners.TryAdd(name, opened)) throw new GlmException($"{file}: {name}: expected each tensor once, found it in {owners[name].Path}, too");
-        }
-        return owners;
-    }
-
-    private static Tensor Parameter(string path, Dictionary<string, SafetensorsFile> files, string name, int[] shape)
-    {
-        var tensor = Stored(path, files, name);
-        var file = files[name];
-        if (Glm130B.IsQuantizable(name) && files.TryGetValue(name + ScaleSuffix, out var scaleFile)) return Quantized(file, name, tensor, scaleFile[name + ScaleSuffix], shape);
+        var tensor = store[name];
+        if (Glm130B.IsQuantizable(name) && store.Find(name + ScaleSuffix, out var scales)) return Quantized(store, name, tensor, scales, shape);
         if (!tensor.Type.IsFloat() || !tensor.Shape.SequenceEqual(shape))
-            throw new GlmException($"{file.Path}: {name}: expected floating-point numbers [{string.Join(", ", shape)}], found {tensor}");
+            throw new GlmException($"{store.FileOf(name)}: {name}: expected floating-point numbers [{string.Join(", ", shape)}], found {tensor}");
         return shape.Length == 1 ? tensor.To(DType.Float32) : tensor;
     }
 
-    private static Tensor Stored(string path, Dictionary<string, SafetensorsFile> files, string name) =>
-        files.TryGetValue(name, out var file) ? file[name] : throw new GlmException($"{path}: expected a tensor {name}, found none among {files.Count}");
-
-    private static Tensor Quantized(SafetensorsFile file, string name, Tensor packed, Tensor scales, int[] shape)
+    private static Tensor Quantized(TensorStore store, string name, Tensor packed, Tensor scales, int[] shape)
     {
         try
         {
@@ -136,7 +118,7 @@ public static class ModelDirectory
         }
         catch (ArgumentException error)
         {
-            throw new GlmException($"{file.Path}: {name}: expected a quantised weight [{string.Join(", ", shape)}], found {packed} with scales {scales}", error);
+            throw new GlmException($"{store.FileOf(name)}: {name}: expected a quantised weight [{string.Join(", ", shape)}], found {packed} with scales {scales}", error);
         }
     }
 
