@@ -25,7 +25,7 @@ public sealed class GgufFile : TensorStore
     private GgufFile(string path) : base(path)
     {
         _storage = Storage.Map(path);
-        var reader = new GgufReader(path, _storage);
+        var reader = new MappedReader(path, _storage);
         uint magic = reader.UInt32("magic");
         Require(magic == BinaryPrimitives.ReadUInt32LittleEndian(MagicBytes), "magic", "GGUF", $"0x{magic:x8}");
         uint version = reader.UInt32("version");
@@ -91,7 +91,7 @@ public sealed class GgufFile : TensorStore
     }
 
     /// <summary>One tensor info; its offset counts from the begin of the data.</summary>
-    private Entry ReadInfo(GgufReader reader, string name, long alignment)
+    private Entry ReadInfo(MappedReader reader, string name, long alignment)
     {
         uint dimensions = reader.UInt32(name);
         Require(dimensions <= MostDimensions, name, $"at most {MostDimensions} dimensions", $"{dimensions}");

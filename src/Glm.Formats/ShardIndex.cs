@@ -8,7 +8,7 @@ namespace Glm.Formats;
 /// </summary>
 internal static class ShardIndex
 {
-    public const string Extension = ".safetensors.index.json";
+    public const string Extension = ".index.json";
 
     private const long LongestIndex = SafetensorsFile.LongestHeader;
 

@@ -16,6 +16,8 @@ public sealed record TensorInfo(string StoredAs, DType? Type, int[] Shape, long 
 /// </summary>
 public abstract class TensorStore
 {
+    private static readonly string[] WeightFiles = ["*.safetensors", "pytorch_model*.bin"];
+
     private protected TensorStore(string path) => Path = path;
 
     /// <summary>The file or directory.</summary>
@@ -47,8 +49,9 @@ public abstract class TensorStore
     private protected abstract Tensor Read(string name);
 
     /// <summary>
-    /// Opens what lies at a path. Files are told apart by their content: safetensors, GGUF, or the index of a sharded checkpoint. A directory is read by its
-    /// index (<c>*.safetensors.index.json</c>) if it has one, otherwise it is all of its <c>*.safetensors</c>.
+    /// Opens what lies at a path. Files are told apart by their content: safetensors, GGUF, PyTorch, or the index of a sharded checkpoint. A directory is read
+    /// by its index (<c>*.safetensors.index.json</c>) if it has one, otherwise it is all of its <c>*.safetensors</c>; without any, the same with
+    /// <c>pytorch_model*.bin</c>.
     /// </summary>
     /// <exception cref="GlmException">There is nothing of the kind, a file is damaged, or files do not agree.</exception>
     public static TensorStore Open(string path) =>
@@ -60,16 +63,21 @@ public abstract class TensorStore
         ReadOnlySpan<byte> head = FirstBytes(path);
         if (head.StartsWith(GgufFile.MagicBytes)) return GgufFile.Open(path);
         if (SafetensorsFile.IsHead(head)) return SafetensorsFile.Open(path);
-        throw new GlmException($"{path}: expected a safetensors or GGUF file, found one that begins with {(head.IsEmpty ? "nothing" : Convert.ToHexStringLower(head))}");
+        if (TorchFile.IsHead(head)) return TorchFile.Open(path);
+        if (TorchFile.IsLegacyHead(head)) throw new GlmException($"{path}: expected a PyTorch file of version 1.6 or later, found an older one: load it there and save it again");
+        throw new GlmException($"{path}: expected a safetensors, GGUF or PyTorch file, found one that begins with {(head.IsEmpty ? "nothing" : Convert.ToHexStringLower(head))}");
     }
 
     private static TensorStore OpenDirectory(string path)
     {
-        string[] indexes = Files(path, "*" + ShardIndex.Extension), files = Files(path, "*.safetensors");
-        if (indexes.Length > 1) throw new GlmException($"{path}: expected one *{ShardIndex.Extension}, found {string.Join(", ", indexes.Select(System.IO.Path.GetFileName))}");
-        if (indexes.Length == 1) return ShardIndex.Open(indexes[0]);
-        if (files.Length == 0) throw new GlmException($"{path}: expected the tensors of a model, found no *.safetensors");
-        return files.Length == 1 ? OpenFile(files[0]) : new ShardedStore(path, files.Select(OpenFile));
+        foreach (string pattern in WeightFiles)
+        {
+            string[] indexes = Files(path, pattern + ShardIndex.Extension), files = Files(path, pattern);
+            if (indexes.Length > 1) throw new GlmException($"{path}: expected one {pattern}{ShardIndex.Extension}, found {string.Join(", ", indexes.Select(System.IO.Path.GetFileName))}");
+            if (indexes.Length == 1) return ShardIndex.Open(indexes[0]);
+            if (files.Length > 0) return files.Length == 1 ? OpenFile(files[0]) : new ShardedStore(path, files.Select(OpenFile));
+        }
+        throw new GlmException($"{path}: expected the tensors of a model, found no {string.Join(" or ", WeightFiles)}");
     }
 
     private static string[] Files(string path, string pattern)

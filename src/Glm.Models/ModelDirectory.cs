@@ -81,17 +81,17 @@ public static class ModelDirectory
     {
         RefuseOtherContent(path);
         var given = tensors.ToDictionary(t => t.Name, t => t.Tensor);
-        var entries = new List<SafetensorsEntry>();
+        var entries = new List<TensorEntry>();
         foreach (var (name, shape) in Glm130B.Shapes(config.Validated(path)))
         {
             if (!given.TryGetValue(name, out var tensor)) throw new GlmException($"{path}: expected a tensor {name}, was given none");
             if (tensor.IsPacked) throw new ArgumentException($"{name} is packed for a kernel; models are saved with their matrices in rows", nameof(tensors));
             if (!tensor.Shape.SequenceEqual(shape)) throw new GlmException($"{path}: {name}: expected the shape [{string.Join(", ", shape)}], was given {tensor}");
             var type = shape.Length == 1 ? DType.Float32 : tensor.Scales is null ? matrixType ?? tensor.Type : tensor.Type;
-            entries.Add(new SafetensorsEntry(name, type, shape, () => tensor.To(type)));
+            entries.Add(new TensorEntry(name, type, shape, () => tensor.To(type)));
             if (tensor.Scales is not { } scales) continue;
             if (scales.Rows == 1) scales = scales.Reshape(scales.Columns);
-            entries.Add(new SafetensorsEntry(name + ScaleSuffix, scales.Type, scales.Shape.ToArray(), () => scales));
+            entries.Add(new TensorEntry(name + ScaleSuffix, scales.Type, scales.Shape.ToArray(), () => scales));
         }
         AtomicDirectory.Write(path, folder =>
         {

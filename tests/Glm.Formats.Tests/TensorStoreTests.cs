@@ -70,7 +70,7 @@ public sealed class TensorStoreTests : IDisposable
     [InlineData("""{"weight_map": {"a": "S1", "b": "S2", "c": "model-3"}}""", "weight_map: expected the file model-3 beside the index, found none")]
     [InlineData("""{"weight_map": {"a": "../S1"}}""", "a: expected the name of a file beside the index, found \"../S1\"")]
     [InlineData("""{"weight_map": {"a": ".."}}""", "a: expected the name of a file beside the index")]
-    [InlineData("""{"weight_map": {"a": "model.safetensors.index.json"}}""", "index.json: expected a safetensors or GGUF file")]
+    [InlineData("""{"weight_map": {"a": "model.safetensors.index.json"}}""", "index.json: expected a safetensors, GGUF or PyTorch file")]
     [InlineData("""{"weight_map": {"a": 7}}""", "not the expected JSON")]
     [InlineData("""{"weight_map": ["a"]}""", "not the expected JSON")]
     [InlineData("""{"weight_map": {"a": "S1", "a": "S2"}}""", "not the expected JSON")]
