@@ -74,7 +74,8 @@ public sealed class GgufFile : TensorStore
             : new TensorInfo($"type {entry.TypeCode}", null, entry.Shape, 0);
     }
 
-    private protected override Tensor Read(string name)
+    /// <inheritdoc/>
+    protected override Tensor Read(string name)
     {
         var entry = _entries[name];
         var known = GgufTypes.Find(entry.TypeCode);

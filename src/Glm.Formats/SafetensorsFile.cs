@@ -66,7 +66,8 @@ public sealed class SafetensorsFile : TensorStore
     public override TensorInfo? FindInfo(string name) =>
         _entries.TryGetValue(name, out var entry) ? new TensorInfo(entry.Type, SafetensorsTypes.Find(entry.Type), entry.Shape, entry.End - entry.Begin) : null;
 
-    private protected override Tensor Read(string name)
+    /// <inheritdoc/>
+    protected override Tensor Read(string name)
     {
         var entry = _entries[name];
         var type = SafetensorsTypes.Find(entry.Type)

@@ -25,5 +25,5 @@ internal sealed class ShardedStore : TensorStore
 
     public override string FileOf(string name) => _owners.TryGetValue(name, out var owner) ? owner.Path : Path;
 
-    private protected override Tensor Read(string name) => _owners[name][name];
+    protected override Tensor Read(string name) => _owners[name][name];
 }

@@ -18,7 +18,8 @@ public abstract class TensorStore
 {
     private static readonly string[] WeightFiles = ["*.safetensors", "pytorch_model*.bin"];
 
-    private protected TensorStore(string path) => Path = path;
+    /// <summary>A store at a path.</summary>
+    protected TensorStore(string path) => Path = path;
 
     /// <summary>The file or directory.</summary>
     public string Path { get; }
@@ -46,7 +47,8 @@ public abstract class TensorStore
     public virtual string FileOf(string name) => Path;
 
     /// <summary>The tensor of a name that is there.</summary>
-    private protected abstract Tensor Read(string name);
+    /// <exception cref="GlmException">Its element type is not supported.</exception>
+    protected abstract Tensor Read(string name);
 
     /// <summary>
     /// Opens what lies at a path. Files are told apart by their content: safetensors, GGUF, PyTorch, or the index of a sharded checkpoint. A directory is read

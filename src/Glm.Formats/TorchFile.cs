@@ -65,7 +65,8 @@ public sealed class TorchFile : TensorStore
         ? new TensorInfo(tensor.Storage.Type.Name, tensor.Storage.Type.Type, tensor.Shape, tensor.Count * tensor.Storage.Type.Bytes)
         : null;
 
-    private protected override Tensor Read(string name)
+    /// <inheritdoc/>
+    protected override Tensor Read(string name)
     {
         var tensor = _tensors[name];
         var stored = tensor.Storage.Type;

@@ -5,6 +5,7 @@ namespace Glm.Models;
 
 /// <summary>
 /// A model on disk: <c>config.json</c>, the tensors under the names of the released checkpoints (<see cref="TensorStore.Open"/>), and the tokenizer file.
+/// Checkpoints in the original's layout are read as well (<see cref="SatCheckpoint"/>), of any tensor-parallel degree; their <c>config.json</c> is optional.
 /// A quantised matrix <c>X.weight</c> is int8 <c>[out, in]</c> or <c>[out, in / 2]</c> and has its float16 scales beside it as <c>X.weight_scale</c>,
 /// <c>[out]</c> or <c>[input segments, out]</c> (spec 6.2).
 /// </summary>
@@ -21,24 +22,32 @@ public static class ModelDirectory
 
     private const string ScaleSuffix = "_scale";
 
-    /// <summary>The shape of the model in a directory.</summary>
+    /// <summary>The shape of the model in a directory; of an original checkpoint without <c>config.json</c>, what its tensors tell.</summary>
     /// <exception cref="GlmException">There is no model, or its configuration is impossible.</exception>
     public static Glm130BConfig LoadConfig(string path)
     {
         string file = Path.Combine(path, ConfigFile);
-        if (!File.Exists(file)) throw new GlmException($"{path}: expected a model directory with {ConfigFile}, found none");
-        return Glm130BConfig.Load(file);
+        if (File.Exists(file)) return Glm130BConfig.Load(file);
+        if (SatCheckpoint.IsCheckpoint(path)) return InferredConfig.Read(OpenStore(path));
+        throw new GlmException($"{path}: expected a model directory with {ConfigFile}, found none");
     }
 
+    /// <summary>The tensors of a directory; those of an original checkpoint are joined from its ranks.</summary>
+    /// <exception cref="GlmException">A file is missing or damaged, or files do not agree.</exception>
+    public static TensorStore OpenStore(string path) => SatCheckpoint.IsCheckpoint(path) ? new JoinedRanks(path, SatCheckpoint.Open(path).Ranks) : TensorStore.Open(path);
+
     /// <summary>
-    /// Loads a model. Matrices stay as they are stored, as views of the mapped files; biases and layer norms are converted to float32. Tensors that the
+    /// Loads a model. Matrices stay as they are stored, as views of the mapped files (those of several ranks are joined in memory); biases and layer norms are converted to float32. Tensors that the
     /// architecture does not have are ignored, as the original does.
     /// </summary>
     /// <exception cref="GlmException">A file is missing or damaged, a tensor is missing or has another shape than the configuration says.</exception>
-    public static Glm130B Load(string path)
+    public static Glm130B Load(string path) => Load(path, LoadConfig(path));
+
+    /// <summary>Loads a model whose shape is known otherwise.</summary>
+    /// <inheritdoc cref="Load(string)"/>
+    public static Glm130B Load(string path, Glm130BConfig config)
     {
-        var config = LoadConfig(path);
-        var store = TensorStore.Open(path);
+        var store = OpenStore(path);
         var shapes = Glm130B.Shapes(config).ToDictionary(p => p.Name, p => p.Shape);
         return new Glm130B(config, name => Parameter(store, name, shapes[name]));
     }
@@ -47,15 +56,15 @@ public static class ModelDirectory
     /// <exception cref="GlmException">A file is missing or damaged, or a tensor is missing.</exception>
     public static IReadOnlyDictionary<DType, (int Tensors, long Bytes)> Inventory(string path)
     {
-        var store = TensorStore.Open(path);
+        var store = OpenStore(path);
         var found = new SortedDictionary<DType, (int Tensors, long Bytes)>();
         foreach (var (name, shape) in Glm130B.Shapes(LoadConfig(path)))
         {
-            var tensor = store[name];
-            long scaleBytes = store.FindInfo(name + ScaleSuffix)?.Bytes ?? 0;
-            bool packed = tensor.Type == DType.Int8 && tensor.Columns * 2 == shape[^1];
-            var (tensors, bytes) = found.GetValueOrDefault(packed ? DType.Int4 : tensor.Type);
-            found[packed ? DType.Int4 : tensor.Type] = (tensors + 1, bytes + tensor.Bytes + scaleBytes);
+            var info = store.FindInfo(name) ?? throw new GlmException($"{path}: expected a tensor named {name}, found none among {store.Names.Count}");
+            var type = info.Type ?? throw new GlmException($"{store.FileOf(name)}: {name}: expected a type that can be read, found {info.StoredAs}");
+            if (type == DType.Int8 && info.Shape is [_, var packed] && packed * 2L == shape[^1]) type = DType.Int4;
+            var (tensors, bytes) = found.GetValueOrDefault(type);
+            found[type] = (tensors + 1, bytes + info.Bytes + (store.FindInfo(name + ScaleSuffix)?.Bytes ?? 0));
         }
         return found;
     }
