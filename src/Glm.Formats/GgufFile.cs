@@ -1,4 +1,4 @@
-using System.Diagnostics.CodeAnalysis;
+using System.Buffers.Binary;
 using System.Numerics;
 using Glm.Tensors;
 
@@ -12,9 +12,8 @@ namespace Glm.Formats;
 /// Everything before the data is checked when the file is opened, and that every tensor lies inside the file. Element types that Glm.Tensors lacks are an
 /// error only when such a tensor is asked for.
 /// </remarks>
-public sealed class GgufFile
+public sealed class GgufFile : TensorStore
 {
-    private const uint Magic = 'G' | 'G' << 8 | 'U' << 16 | 'F' << 24;
     private const string AlignmentKey = "general.alignment";
     private const int StandardAlignment = 32, LongestTensorName = 64, MostDimensions = 4;
     private const int LeastKeyBytes = 8 + 4 + 1, LeastInfoBytes = 8 + 4 + 4 + 8;
@@ -23,13 +22,12 @@ public sealed class GgufFile
     private readonly Dictionary<string, Entry> _entries = [];
     private readonly List<string> _names = [];
 
-    private GgufFile(string path)
+    private GgufFile(string path) : base(path)
     {
-        Path = path;
         _storage = Storage.Map(path);
-        var reader = new GgufReader(path, _storage);
+        var reader = new MappedReader(path, _storage);
         uint magic = reader.UInt32("magic");
-        Require(magic == Magic, "magic", "GGUF", $"0x{magic:x8}");
+        Require(magic == BinaryPrimitives.ReadUInt32LittleEndian(MagicBytes), "magic", "GGUF", $"0x{magic:x8}");
         uint version = reader.UInt32("version");
         Require(version is 2 or 3, "version", "2 or 3", $"{version}");
         Version = (int)version;
@@ -50,10 +48,10 @@ public sealed class GgufFile
 
     /// <summary>Maps a file and checks everything but the data.</summary>
     /// <exception cref="GlmException">The file cannot be read or is not a valid GGUF file of version 2 or 3.</exception>
-    public static GgufFile Open(string path) => new(path);
+    public static new GgufFile Open(string path) => new(path);
 
-    /// <summary>The file.</summary>
-    public string Path { get; }
+    /// <summary>What a file begins with.</summary>
+    internal static ReadOnlySpan<byte> MagicBytes => "GGUF"u8;
 
     /// <summary>The version of the format.</summary>
     public int Version { get; }
@@ -64,25 +62,26 @@ public sealed class GgufFile
     /// <summary>The key-value pairs.</summary>
     public GgufMetadata Metadata { get; }
 
-    /// <summary>Names of the tensors in the order of the file.</summary>
-    public IReadOnlyList<string> Names => _names;
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> Names => _names;
 
-    /// <summary>The tensor of a name, a view of the file; dimensions outermost first, so a weight is <c>[out, in]</c>.</summary>
-    /// <exception cref="GlmException">There is no such tensor, or its element type is not supported.</exception>
-    public Tensor this[string name] =>
-        Find(name, out var tensor) ? tensor : throw new GlmException($"{Path}: expected a tensor named {name}, found none among {_names.Count}");
-
-    /// <summary>The tensor of a name, if the file has it.</summary>
-    /// <exception cref="GlmException">Its element type is not supported.</exception>
-    public bool Find(string name, [NotNullWhen(true)] out Tensor? tensor)
+    /// <inheritdoc/>
+    public override TensorInfo? FindInfo(string name)
     {
-        tensor = null;
-        if (!_entries.TryGetValue(name, out var entry)) return false;
+        if (!_entries.TryGetValue(name, out var entry)) return null;
+        return GgufTypes.Find(entry.TypeCode) is { } type
+            ? new TensorInfo(type.Name, type.Type, entry.Shape, BytesOf(name, entry, type))
+            : new TensorInfo($"type {entry.TypeCode}", null, entry.Shape, 0);
+    }
+
+    /// <inheritdoc/>
+    protected override Tensor Read(string name)
+    {
+        var entry = _entries[name];
         var known = GgufTypes.Find(entry.TypeCode);
         if (known?.Type is not { } type)
             throw new GlmException($"{Path}: {name}: expected one of the types {GgufTypes.Supported}, found {known?.Name ?? $"type {entry.TypeCode}"}");
-        tensor = _storage.View(type, entry.Offset, entry.Shape);
-        return true;
+        return _storage.View(type, entry.Offset, entry.Shape);
     }
 
     private long ReadAlignment()
@@ -93,7 +92,7 @@ public sealed class GgufFile
     }
 
     /// <summary>One tensor info; its offset counts from the begin of the data.</summary>
-    private Entry ReadInfo(GgufReader reader, string name, long alignment)
+    private Entry ReadInfo(MappedReader reader, string name, long alignment)
     {
         uint dimensions = reader.UInt32(name);
         Require(dimensions <= MostDimensions, name, $"at most {MostDimensions} dimensions", $"{dimensions}");

@@ -60,7 +60,7 @@ public sealed class GgufMetadata
     private readonly Storage _storage;
     private readonly Dictionary<string, Entry> _entries = [];
 
-    internal GgufMetadata(string path, Storage storage, GgufReader reader, ulong count)
+    internal GgufMetadata(string path, Storage storage, MappedReader reader, ulong count)
     {
         _path = path;
         _storage = storage;
@@ -157,7 +157,7 @@ public sealed class GgufMetadata
     private GlmException Unexpected(string key, string expected, GgufValueType found, string prefix = "") =>
         new($"{_path}: {key}: expected {expected}, found {prefix}{found}");
 
-    private Entry ReadEntry(GgufReader reader, string key)
+    private Entry ReadEntry(MappedReader reader, string key)
     {
         var type = ReadType(reader, key);
         if (type == GgufValueType.Array)
@@ -178,7 +178,7 @@ public sealed class GgufMetadata
         return new Entry(type, position, type, 1);
     }
 
-    private GgufValueType ReadType(GgufReader reader, string key)
+    private GgufValueType ReadType(MappedReader reader, string key)
     {
         uint code = reader.UInt32(key);
         return code <= (uint)GgufValueType.Float64 ? (GgufValueType)code : throw new GlmException($"{_path}: {key}: expected a value type from 0 to 12, found {code}");
@@ -190,7 +190,7 @@ public sealed class GgufMetadata
         return entry.Type == GgufValueType.Array ? true : throw Unexpected(key, "an Array", entry.Type);
     }
 
-    private GgufReader At(Entry entry) => new(_path, _storage, entry.Position);
+    private MappedReader At(Entry entry) => new(_path, _storage, entry.Position);
 
     private ReadOnlySpan<byte> Scalar(string key, Entry entry) =>
         SizeOf(entry.Type) is > 0 and var size ? At(entry).Take(size, key) : throw Unexpected(key, "a number", entry.Type);

@@ -1,4 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
 using Glm.Tensors;
 
@@ -12,12 +11,15 @@ namespace Glm.Formats;
 /// The header is checked as a whole when the file is opened: every tensor lies inside the file, none overlaps another, and each has as many bytes as its
 /// shape needs. Element types that Glm.Tensors lacks are an error only when such a tensor is asked for.
 /// </remarks>
-public sealed class SafetensorsFile
+public sealed class SafetensorsFile : TensorStore
 {
     /// <summary>The longest header that is read; the original library has the same bound.</summary>
     public const long LongestHeader = 100_000_000;
 
     internal const string MetadataName = "__metadata__";
+
+    /// <summary>How many bytes tell the format: the length of the header and its first character.</summary>
+    internal const int HeadBytes = 9;
 
     private readonly Storage _storage;
     private readonly long _dataStart;
@@ -25,9 +27,8 @@ public sealed class SafetensorsFile
     private readonly Dictionary<string, string> _metadata = [];
     private readonly List<string> _names = [];
 
-    private SafetensorsFile(string path)
+    private SafetensorsFile(string path) : base(path)
     {
-        Path = path;
         _storage = Storage.Map(path);
         using var header = ReadHeader(out _dataStart);
         foreach (var property in header.RootElement.EnumerateObject())
@@ -40,7 +41,7 @@ public sealed class SafetensorsFile
 
     /// <summary>Maps a file and checks its header.</summary>
     /// <exception cref="GlmException">The file cannot be read or is not a valid safetensors file.</exception>
-    public static SafetensorsFile Open(string path)
+    public static new SafetensorsFile Open(string path)
     {
         try
         {
@@ -52,30 +53,26 @@ public sealed class SafetensorsFile
         }
     }
 
-    /// <summary>The file.</summary>
-    public string Path { get; }
+    /// <summary>Whether a file of these first bytes can be one.</summary>
+    internal static bool IsHead(ReadOnlySpan<byte> head) => head.Length >= HeadBytes && head[8] == '{';
 
-    /// <summary>Names of the tensors in the order of their data.</summary>
-    public IReadOnlyList<string> Names => _names;
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> Names => _names;
 
     /// <summary>The strings under <c>__metadata__</c>.</summary>
     public IReadOnlyDictionary<string, string> Metadata => _metadata;
 
-    /// <summary>The tensor of a name, a view of the file.</summary>
-    /// <exception cref="GlmException">There is no such tensor, or its element type is not supported.</exception>
-    public Tensor this[string name] =>
-        Find(name, out var tensor) ? tensor : throw new GlmException($"{Path}: expected a tensor named {name}, found none among {_names.Count}");
+    /// <inheritdoc/>
+    public override TensorInfo? FindInfo(string name) =>
+        _entries.TryGetValue(name, out var entry) ? new TensorInfo(entry.Type, SafetensorsTypes.Find(entry.Type), entry.Shape, entry.End - entry.Begin) : null;
 
-    /// <summary>The tensor of a name, if the file has it.</summary>
-    /// <exception cref="GlmException">Its element type is not supported.</exception>
-    public bool Find(string name, [NotNullWhen(true)] out Tensor? tensor)
+    /// <inheritdoc/>
+    protected override Tensor Read(string name)
     {
-        tensor = null;
-        if (!_entries.TryGetValue(name, out var entry)) return false;
+        var entry = _entries[name];
         var type = SafetensorsTypes.Find(entry.Type)
             ?? throw new GlmException($"{Path}: {name}: expected one of the types {SafetensorsTypes.Names}, found {entry.Type}");
-        tensor = _storage.View(type, _dataStart + entry.Begin, entry.Shape);
-        return true;
+        return _storage.View(type, _dataStart + entry.Begin, entry.Shape);
     }
 
     private JsonDocument ReadHeader(out long dataStart)

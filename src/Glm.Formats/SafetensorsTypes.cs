@@ -22,17 +22,12 @@ internal static class SafetensorsTypes
         return null;
     }
 
-    /// <summary>How a tensor is declared in a file: packed 4-bit integers are bytes, two columns each (spec 6.2).</summary>
-    public static (string Type, int[] Shape) Declare(string name, DType type, ReadOnlySpan<int> shape)
+    /// <summary>The name of a type that a tensor is stored as.</summary>
+    /// <exception cref="GlmException">The format has none.</exception>
+    public static string NameOf(DType type, string tensor)
     {
-        int[] dimensions = shape.ToArray();
-        if (type == DType.Int4)
-        {
-            if (dimensions.Length == 0 || dimensions[^1] % 2 != 0)
-                throw new GlmException($"{name}: expected an even number of columns for 4-bit integers, found [{string.Join(", ", dimensions)}]");
-            dimensions[^1] /= 2;
-            type = DType.Int8;
-        }
-        return (Known.First(known => known.Type == type).Name, dimensions);
+        foreach (var (name, known) in Known)
+            if (known == type) return name;
+        throw new GlmException($"{tensor}: expected one of the types {Names}, found {type}");
     }
 }

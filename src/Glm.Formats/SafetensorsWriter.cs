@@ -4,13 +4,6 @@ using Glm.Tensors;
 
 namespace Glm.Formats;
 
-/// <summary>A tensor to be written whose data are produced when their turn comes, so that large models pass through little memory.</summary>
-/// <param name="Name">Its name.</param>
-/// <param name="Type">Its element type; 4-bit integers are stored as bytes <c>[out, in / 2]</c> (spec 6.2).</param>
-/// <param name="Shape">Its shape.</param>
-/// <param name="Data">Gives the data.</param>
-public sealed record SafetensorsEntry(string Name, DType Type, int[] Shape, Func<Tensor> Data);
-
 /// <summary>Writes safetensors files.</summary>
 public static class SafetensorsWriter
 {
@@ -18,11 +11,11 @@ public static class SafetensorsWriter
     private const int BufferBytes = 1 << 20;
 
     /// <summary>Writes tensors, without their scales: name those as tensors of their own.</summary>
-    /// <inheritdoc cref="Write(string, IReadOnlyList{SafetensorsEntry}, IReadOnlyDictionary{string, string}?, bool, CancellationToken)"/>
+    /// <inheritdoc cref="Write(string, IReadOnlyList{TensorEntry}, IReadOnlyDictionary{string, string}?, bool, CancellationToken)"/>
     public static void Write(
         string path, IReadOnlyList<(string Name, Tensor Tensor)> tensors, IReadOnlyDictionary<string, string>? metadata = null,
         bool aligned = false, CancellationToken cancel = default) =>
-        Write(path, [.. tensors.Select(t => new SafetensorsEntry(t.Name, t.Tensor.Type, t.Tensor.Shape.ToArray(), () => t.Tensor))], metadata, aligned, cancel);
+        Write(path, [.. tensors.Select(t => new TensorEntry(t.Name, t.Tensor.Type, t.Tensor.Shape.ToArray(), () => t.Tensor))], metadata, aligned, cancel);
 
     /// <summary>
     /// Writes tensors one after the other; the file appears under its name when it is whole.
@@ -36,17 +29,17 @@ public static class SafetensorsWriter
     /// <param name="cancel">Stops the writing; no file is left then.</param>
     /// <exception cref="GlmException">Two tensors have the same name, or the file cannot be written.</exception>
     public static void Write(
-        string path, IReadOnlyList<SafetensorsEntry> tensors, IReadOnlyDictionary<string, string>? metadata = null,
+        string path, IReadOnlyList<TensorEntry> tensors, IReadOnlyDictionary<string, string>? metadata = null,
         bool aligned = false, CancellationToken cancel = default)
     {
         int alignment = aligned ? PageBytes : 1;
-        SafetensorsEntry[] ordered = aligned ? [.. tensors] : [.. tensors.OrderByDescending(t => t.Type.Bytes(2))];
+        TensorEntry[] ordered = aligned ? [.. tensors] : [.. tensors.OrderByDescending(t => t.Type.Bytes(2))];
         var offsets = new long[ordered.Length];
         long end = 0;
         for (int i = 0; i < ordered.Length; i++)
         {
             offsets[i] = RoundUp(end, alignment);
-            end = offsets[i] + Bytes(ordered[i]);
+            end = offsets[i] + ordered[i].Bytes;
         }
         byte[] header = Header(path, ordered, offsets, metadata, aligned ? PageBytes : 8);
         AtomicFile.Write(path, stream =>
@@ -57,13 +50,13 @@ public static class SafetensorsWriter
             {
                 stream.SetLength(header.Length + offsets[i]);
                 stream.Position = stream.Length;
-                Copy(path, ordered[i], stream, buffer, cancel);
+                ordered[i].CopyTo(path, stream.Write, buffer, cancel);
             }
         });
     }
 
     private static byte[] Header(
-        string path, SafetensorsEntry[] tensors, long[] offsets, IReadOnlyDictionary<string, string>? metadata, int alignment)
+        string path, TensorEntry[] tensors, long[] offsets, IReadOnlyDictionary<string, string>? metadata, int alignment)
     {
         var names = new HashSet<string> { SafetensorsFile.MetadataName };
         using var bytes = new MemoryStream();
@@ -80,15 +73,15 @@ public static class SafetensorsWriter
             for (int i = 0; i < tensors.Length; i++)
             {
                 if (!names.Add(tensors[i].Name)) throw new GlmException($"{path}: expected each tensor once, found {tensors[i].Name} again");
-                var (type, shape) = SafetensorsTypes.Declare(tensors[i].Name, tensors[i].Type, tensors[i].Shape);
+                var (type, shape) = tensors[i].Plain();
                 json.WriteStartObject(tensors[i].Name);
-                json.WriteString("dtype", type);
+                json.WriteString("dtype", SafetensorsTypes.NameOf(type, tensors[i].Name));
                 json.WriteStartArray("shape");
                 foreach (int size in shape) json.WriteNumberValue(size);
                 json.WriteEndArray();
                 json.WriteStartArray("data_offsets");
                 json.WriteNumberValue(offsets[i]);
-                json.WriteNumberValue(offsets[i] + Bytes(tensors[i]));
+                json.WriteNumberValue(offsets[i] + tensors[i].Bytes);
                 json.WriteEndArray();
                 json.WriteEndObject();
             }
@@ -99,23 +92,6 @@ public static class SafetensorsWriter
         BinaryPrimitives.WriteInt64LittleEndian(header, header.Length - 8);
         return header;
     }
-
-    private static void Copy(string path, SafetensorsEntry entry, Stream stream, byte[] buffer, CancellationToken cancel)
-    {
-        var tensor = entry.Data();
-        if (tensor.Type != entry.Type || !tensor.Shape.SequenceEqual(entry.Shape))
-            throw new GlmException($"{path}: {entry.Name}: expected {entry.Type} [{string.Join(", ", entry.Shape)}], found {tensor}");
-        for (long done = 0; done < tensor.Bytes;)
-        {
-            cancel.ThrowIfCancellationRequested();
-            var part = buffer.AsSpan(0, (int)Math.Min(buffer.Length, tensor.Bytes - done));
-            tensor.CopyBytesTo(part, done);
-            stream.Write(part);
-            done += part.Length;
-        }
-    }
-
-    private static long Bytes(SafetensorsEntry entry) => entry.Type.Bytes(entry.Shape.Aggregate(1L, (count, size) => checked(count * size)));
 
     private static long RoundUp(long value, int alignment) => (value + alignment - 1) / alignment * alignment;
 }

@@ -4,7 +4,8 @@ using Glm.Tensors;
 namespace Glm.Models;
 
 /// <summary>
-/// A model on disk: <c>config.json</c>, one or more <c>*.safetensors</c> with the tensor names of the released checkpoints, and the tokenizer file.
+/// A model on disk: <c>config.json</c>, the tensors under the names of the released checkpoints (<see cref="TensorStore.Open"/>), and the tokenizer file.
+/// Checkpoints in the original's layout are read as well (<see cref="SatCheckpoint"/>), of any tensor-parallel degree; their <c>config.json</c> is optional.
 /// A quantised matrix <c>X.weight</c> is int8 <c>[out, in]</c> or <c>[out, in / 2]</c> and has its float16 scales beside it as <c>X.weight_scale</c>,
 /// <c>[out]</c> or <c>[input segments, out]</c> (spec 6.2).
 /// </summary>
@@ -21,41 +22,49 @@ public static class ModelDirectory
 
     private const string ScaleSuffix = "_scale";
 
-    /// <summary>The shape of the model in a directory.</summary>
+    /// <summary>The shape of the model in a directory; of an original checkpoint without <c>config.json</c>, what its tensors tell.</summary>
     /// <exception cref="GlmException">There is no model, or its configuration is impossible.</exception>
     public static Glm130BConfig LoadConfig(string path)
     {
         string file = Path.Combine(path, ConfigFile);
-        if (!File.Exists(file)) throw new GlmException($"{path}: expected a model directory with {ConfigFile}, found none");
-        return Glm130BConfig.Load(file);
+        if (File.Exists(file)) return Glm130BConfig.Load(file);
+        if (SatCheckpoint.IsCheckpoint(path)) return InferredConfig.Read(OpenStore(path));
+        throw new GlmException($"{path}: expected a model directory with {ConfigFile}, found none");
     }
 
+    /// <summary>The tensors of a directory; those of an original checkpoint are joined from its ranks.</summary>
+    /// <exception cref="GlmException">A file is missing or damaged, or files do not agree.</exception>
+    public static TensorStore OpenStore(string path) => SatCheckpoint.IsCheckpoint(path) ? new JoinedRanks(path, SatCheckpoint.Open(path).Ranks) : TensorStore.Open(path);
+
     /// <summary>
-    /// Loads a model. Matrices stay as they are stored, as views of the mapped files; biases and layer norms are converted to float32. Tensors that the
+    /// Loads a model. Matrices stay as they are stored, as views of the mapped files (those of several ranks are joined in memory); biases and layer norms are converted to float32. Tensors that the
     /// architecture does not have are ignored, as the original does.
     /// </summary>
     /// <exception cref="GlmException">A file is missing or damaged, a tensor is missing or has another shape than the configuration says.</exception>
-    public static Glm130B Load(string path)
+    public static Glm130B Load(string path) => Load(path, LoadConfig(path));
+
+    /// <summary>Loads a model whose shape is known otherwise.</summary>
+    /// <inheritdoc cref="Load(string)"/>
+    public static Glm130B Load(string path, Glm130BConfig config)
     {
-        var config = LoadConfig(path);
-        var files = WeightFiles(path);
+        var store = OpenStore(path);
         var shapes = Glm130B.Shapes(config).ToDictionary(p => p.Name, p => p.Shape);
-        return new Glm130B(config, name => Parameter(path, files, name, shapes[name]));
+        return new Glm130B(config, name => Parameter(store, name, shapes[name]));
     }
 
     /// <summary>Number of tensors and bytes of each type that a model's parameters are stored in, from the headers of its files alone.</summary>
     /// <exception cref="GlmException">A file is missing or damaged, or a tensor is missing.</exception>
     public static IReadOnlyDictionary<DType, (int Tensors, long Bytes)> Inventory(string path)
     {
-        var files = WeightFiles(path);
+        var store = OpenStore(path);
         var found = new SortedDictionary<DType, (int Tensors, long Bytes)>();
         foreach (var (name, shape) in Glm130B.Shapes(LoadConfig(path)))
         {
-            var tensor = Stored(path, files, name);
-            long scaleBytes = files.TryGetValue(name + ScaleSuffix, out var file) ? file[name + ScaleSuffix].Bytes : 0;
-            bool packed = tensor.Type == DType.Int8 && tensor.Columns * 2 == shape[^1];
-            var (tensors, bytes) = found.GetValueOrDefault(packed ? DType.Int4 : tensor.Type);
-            found[packed ? DType.Int4 : tensor.Type] = (tensors + 1, bytes + tensor.Bytes + scaleBytes);
+            var info = store.FindInfo(name) ?? throw new GlmException($"{path}: expected a tensor named {name}, found none among {store.Names.Count}");
+            var type = info.Type ?? throw new GlmException($"{store.FileOf(name)}: {name}: expected a type that can be read, found {info.StoredAs}");
+            if (type == DType.Int8 && info.Shape is [_, var packed] && packed * 2L == shape[^1]) type = DType.Int4;
+            var (tensors, bytes) = found.GetValueOrDefault(type);
+            found[type] = (tensors + 1, bytes + info.Bytes + (store.FindInfo(name + ScaleSuffix)?.Bytes ?? 0));
         }
         return found;
     }
@@ -81,17 +90,17 @@ public static class ModelDirectory
     {
         RefuseOtherContent(path);
         var given = tensors.ToDictionary(t => t.Name, t => t.Tensor);
-        var entries = new List<SafetensorsEntry>();
+        var entries = new List<TensorEntry>();
         foreach (var (name, shape) in Glm130B.Shapes(config.Validated(path)))
         {
             if (!given.TryGetValue(name, out var tensor)) throw new GlmException($"{path}: expected a tensor {name}, was given none");
             if (tensor.IsPacked) throw new ArgumentException($"{name} is packed for a kernel; models are saved with their matrices in rows", nameof(tensors));
             if (!tensor.Shape.SequenceEqual(shape)) throw new GlmException($"{path}: {name}: expected the shape [{string.Join(", ", shape)}], was given {tensor}");
             var type = shape.Length == 1 ? DType.Float32 : tensor.Scales is null ? matrixType ?? tensor.Type : tensor.Type;
-            entries.Add(new SafetensorsEntry(name, type, shape, () => tensor.To(type)));
+            entries.Add(new TensorEntry(name, type, shape, () => tensor.To(type)));
             if (tensor.Scales is not { } scales) continue;
             if (scales.Rows == 1) scales = scales.Reshape(scales.Columns);
-            entries.Add(new SafetensorsEntry(name + ScaleSuffix, scales.Type, scales.Shape.ToArray(), () => scales));
+            entries.Add(new TensorEntry(name + ScaleSuffix, scales.Type, scales.Shape.ToArray(), () => scales));
         }
         AtomicDirectory.Write(path, folder =>
         {
@@ -101,34 +110,16 @@ public static class ModelDirectory
         });
     }
 
-    private static Dictionary<string, SafetensorsFile> WeightFiles(string path)
+    private static Tensor Parameter(TensorStore store, string name, int[] shape)
     {
-        string[] files = Directory.GetFiles(path, "*.safetensors");
-        if (files.Length == 0) throw new GlmException($"{path}: expected {WeightsFile} beside {ConfigFile}, found no *.safetensors");
-        var owners = new Dictionary<string, SafetensorsFile>();
-        foreach (string file in files.Order(StringComparer.Ordinal))
-        {
-            var opened = SafetensorsFile.Open(file);
-            foreach (string name in opened.Names)
-                if (!owners.TryAdd(name, opened)) throw new GlmException($"{file}: {name}: expected each tensor once, found it in {owners[name].Path}, too");
-        }
-        return owners;
-    }
-
-    private static Tensor Parameter(string path, Dictionary<string, SafetensorsFile> files, string name, int[] shape)
-    {
-        var tensor = Stored(path, files, name);
-        var file = files[name];
-        if (Glm130B.IsQuantizable(name) && files.TryGetValue(name + ScaleSuffix, out var scaleFile)) return Quantized(file, name, tensor, scaleFile[name + ScaleSuffix], shape);
+        var tensor = store[name];
+        if (Glm130B.IsQuantizable(name) && store.Find(name + ScaleSuffix, out var scales)) return Quantized(store, name, tensor, scales, shape);
         if (!tensor.Type.IsFloat() || !tensor.Shape.SequenceEqual(shape))
-            throw new GlmException($"{file.Path}: {name}: expected floating-point numbers [{string.Join(", ", shape)}], found {tensor}");
+            throw new GlmException($"{store.FileOf(name)}: {name}: expected floating-point numbers [{string.Join(", ", shape)}], found {tensor}");
         return shape.Length == 1 ? tensor.To(DType.Float32) : tensor;
     }
 
-    private static Tensor Stored(string path, Dictionary<string, SafetensorsFile> files, string name) =>
-        files.TryGetValue(name, out var file) ? file[name] : throw new GlmException($"{path}: expected a tensor {name}, found none among {files.Count}");
-
-    private static Tensor Quantized(SafetensorsFile file, string name, Tensor packed, Tensor scales, int[] shape)
+    private static Tensor Quantized(TensorStore store, string name, Tensor packed, Tensor scales, int[] shape)
     {
         try
         {
@@ -136,7 +127,7 @@ public static class ModelDirectory
         }
         catch (ArgumentException error)
         {
-            throw new GlmException($"{file.Path}: {name}: expected a quantised weight [{string.Join(", ", shape)}], found {packed} with scales {scales}", error);
+            throw new GlmException($"{store.FileOf(name)}: {name}: expected a quantised weight [{string.Join(", ", shape)}], found {packed} with scales {scales}", error);
         }
     }
 

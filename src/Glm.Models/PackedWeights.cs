@@ -91,9 +91,9 @@ public sealed class PackedWeights
         CancellationToken cancel)
     {
         long done = 0, total = weights.Sum(w => w.Tensor.Bytes);
-        var entries = new List<SafetensorsEntry>();
+        var entries = new List<TensorEntry>();
         foreach (var (name, tensor) in weights)
-            entries.Add(new SafetensorsEntry(name, DType.UInt8, Tensor.PackedShape(tensor), () =>
+            entries.Add(new TensorEntry(name, DType.UInt8, Tensor.PackedShape(tensor), () =>
             {
                 var packed = tensor.Pack(workers).PackedBytes;
                 progress?.Report(new PackingProgress(done += tensor.Bytes, total));

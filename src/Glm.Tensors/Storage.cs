@@ -39,6 +39,44 @@ public abstract unsafe class Storage
         return new Tensor(this, Data + offset, type, shape);
     }
 
+    /// <summary>A copy of elements that do not lie one after another: element (i, j, …) is the one at index first + i strides[0] + j strides[1] + …</summary>
+    /// <param name="type">The type of the elements, of whole bytes.</param>
+    /// <param name="offset">Where element 0 lies, in bytes; it need not be aligned.</param>
+    /// <param name="first">Index of the first element.</param>
+    /// <param name="shape">The dimensions, outermost first.</param>
+    /// <param name="strides">Distances in elements, not negative; as many as dimensions.</param>
+    /// <exception cref="GlmException">An element does not lie inside the storage.</exception>
+    public Tensor Gather(DType type, long offset, long first, ReadOnlySpan<int> shape, ReadOnlySpan<long> strides)
+    {
+        if (shape.Length != strides.Length) throw new ArgumentException($"{strides.Length} strides do not belong to {Tensor.Describe(shape)}", nameof(strides));
+        long size = type.Bytes(1);
+        var last = (Int128)first;
+        for (int i = 0; i < shape.Length; i++)
+        {
+            ArgumentOutOfRangeException.ThrowIfNegative(strides[i], nameof(strides));
+            last += (Int128)(shape[i] - 1) * strides[i];
+        }
+        if (Tensor.CountOf(shape) == 0) return Tensor.Allocate(type, shape);
+        if (offset < 0 || first < 0 || (last + 1) * size > Bytes - offset) throw new GlmException($"elements up to {last} of {type} at offset {offset} do not fit into {Bytes} bytes");
+        var result = Tensor.Allocate(type, shape);
+        byte* target = result.Data;
+        Gather(Data + offset + first * size, (int)size, shape, strides, ref target);
+        GC.KeepAlive(this);
+        return result;
+    }
+
+    private static void Gather(byte* source, int size, ReadOnlySpan<int> shape, ReadOnlySpan<long> strides, ref byte* target)
+    {
+        if (shape.Length == 0 || (shape.Length == 1 && strides[0] == 1))
+        {
+            long bytes = shape.Length == 0 ? size : (long)shape[0] * size;
+            Buffer.MemoryCopy(source, target, bytes, bytes);
+            target += bytes;
+            return;
+        }
+        for (int i = 0; i < shape[0]; i++) Gather(source + i * strides[0] * size, size, shape[1..], strides[1..], ref target);
+    }
+
     private sealed class NativeStorage(long bytes)
         : Storage(Allocate(bytes), bytes)
     {

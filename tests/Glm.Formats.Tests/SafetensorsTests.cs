@@ -49,7 +49,7 @@ public sealed class SafetensorsTests : IDisposable
     {
         SafetensorsWriter.Write(File1, [("w", Bytes(DType.Int8, 3))]);
         byte[] old = File.ReadAllBytes(File1);
-        var wrong = new SafetensorsEntry("w", DType.Int8, [4], () => Bytes(DType.Int8, 5));
+        var wrong = new TensorEntry("w", DType.Int8, [4], () => Bytes(DType.Int8, 5));
         Assert.Contains("w: expected Int8 [4], found Int8 [5]", Assert.Throws<GlmException>(() => SafetensorsWriter.Write(File1, [wrong])).Message);
         Assert.Throws<OperationCanceledException>(() => SafetensorsWriter.Write(File1, [("w", Bytes(DType.Int8, 9))], cancel: new CancellationToken(true)));
         Assert.Contains("w again", Assert.Throws<GlmException>(() => SafetensorsWriter.Write(File1, [("w", Bytes(DType.Int8, 1)), ("w", Bytes(DType.Int8, 1))])).Message);

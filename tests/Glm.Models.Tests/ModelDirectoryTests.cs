@@ -10,8 +10,6 @@ public sealed class ModelDirectoryTests : IDisposable
     private readonly string _folder = Directory.CreateTempSubdirectory("glm-models").FullName;
     private readonly Workers _workers = new(2);
 
-    private static string Checkpoints => Path.Combine(TestFiles.Reference, "glm130b-tiny-checkpoints");
-
     private string Target => Path.Combine(_folder, "model");
 
     public void Dispose()
@@ -37,7 +35,7 @@ public sealed class ModelDirectoryTests : IDisposable
         {
             var wanted = expected.Shape.Length == 1 ? expected : expected.To(type ?? DType.Float32);
             Assert.Equal(wanted.ToString(), found.ToString());
-            Assert.True(OriginalShards.Bytes(wanted).SequenceEqual(OriginalShards.Bytes(found)), name);
+            Assert.True(OriginalCheckpoints.Bytes(wanted).SequenceEqual(OriginalCheckpoints.Bytes(found)), name);
         }
         Assert.Equal("a vocabulary", File.ReadAllText(Path.Combine(Target, ModelDirectory.TokenizerFile)));
         ModelDirectory.Save(Target, loaded);
@@ -85,25 +83,26 @@ public sealed class ModelDirectoryTests : IDisposable
         Assert.Contains("expected each tensor once", Assert.Throws<GlmException>(() => ModelDirectory.Load(Target)).Message);
     }
 
-    /// <summary>Every checkpoint that has a mirror: merged from its shards, saved, loaded and run.</summary>
+    /// <summary>Every checkpoint of every precision and degree: loaded from its ranks and run, saved, loaded and run.</summary>
     [WholeReferenceFact]
     public void Original_checkpoints_give_the_originals_logits()
     {
-        string mirrors = Path.Combine(Checkpoints, "mirror");
-        var expected = SafetensorsFile.Open(Path.Combine(Checkpoints, "expected_logits.safetensors"));
+        var expected = SafetensorsFile.Open(Path.Combine(OriginalCheckpoints.Folder, "expected_logits.safetensors"));
         int compared = 0;
-        foreach (string name in OriginalShards.Names(mirrors))
+        foreach (string name in OriginalCheckpoints.Names)
         {
-            ModelDirectory.Save(Target, ReferenceModel.Config(), OriginalShards.Merge(ReferenceModel.Config(), OriginalShards.Open(mirrors, name)));
-            var model = ModelDirectory.Load(Target);
+            var original = ModelDirectory.Load(Path.Combine(OriginalCheckpoints.Folder, name), ReferenceModel.Config());
+            ModelDirectory.Save(Target, original);
+            var saved = ModelDirectory.Load(Target);
             // Sharding does not change what is computed unless each shard was quantised by itself.
-            string run = name.StartsWith("fp", StringComparison.Ordinal) ? name.Split('-')[0] + "-tp1" : name;
+            string run = name.StartsWith("fp", StringComparison.Ordinal) ? OriginalCheckpoints.Precision(name) + "-tp1" : name;
             foreach (string entry in expected.Names.Where(entry => entry.StartsWith(run + ".", StringComparison.Ordinal)))
-            {
-                compared++;
-                if (entry.EndsWith(".dequantized", StringComparison.Ordinal)) RequireDequantized(model, entry, expected[entry]);
-                else RequireLogits(model, entry, entry.Split('.')[1], expected[entry]);
-            }
+                foreach (var model in new[] { original, saved })
+                {
+                    compared++;
+                    if (entry.EndsWith(".dequantized", StringComparison.Ordinal)) RequireDequantized(model, entry, expected[entry]);
+                    else RequireLogits(model, entry, entry.Split('.')[1], expected[entry]);
+                }
         }
         Assert.True(compared > 0, "no checkpoint was compared");
     }

@@ -4,8 +4,8 @@ using Glm.Tensors;
 
 namespace Glm.Formats;
 
-/// <summary>Reads the little-endian numbers and strings of a GGUF file one after another; nothing is taken from beyond the end of the file.</summary>
-internal sealed class GgufReader(string path, Storage storage, long position = 0)
+/// <summary>Reads the little-endian numbers and strings of a mapped file one after another; nothing is taken from beyond its end.</summary>
+internal sealed class MappedReader(string path, Storage storage, long position = 0)
 {
     private const int BufferBytes = 1 << 16;
 
