@@ -40,7 +40,7 @@ public static class ModelDirectory
         var config = LoadConfig(path);
         var files = WeightFiles(path);
         var shapes = Glm130B.Shapes(config).ToDictionary(p => p.Name, p => p.Shape);
-        return new Glm130B(config, name => Parameter(path, files, name, shapes[name]));
+        return new Glm130B(config, name => Parameter(path, config, files, name, shapes[name]));
     }
 
     /// <summary>Number of tensors and bytes of each type that a model's parameters are stored in, from the headers of its files alone.</summary>
@@ -61,8 +61,8 @@ public static class ModelDirectory
     }
 
     /// <summary>Saves a model.</summary>
-    /// <inheritdoc cref="Save(string, Glm130BConfig, IEnumerable{ValueTuple{string, Tensor}}, DType?, string?, CancellationToken)"/>
-    public static void Save(string path, Glm130B model, DType? matrixType = null, string? tokenizer = null, CancellationToken cancel = default) =>
+    /// <inheritdoc cref="Save(string, ModelConfig, IEnumerable{ValueTuple{string, Tensor}}, DType?, string?, CancellationToken)"/>
+    public static void Save(string path, LanguageModel model, DType? matrixType = null, string? tokenizer = null, CancellationToken cancel = default) =>
         Save(path, model.Config, model.Parameters, matrixType, tokenizer, cancel);
 
     /// <summary>
@@ -76,13 +76,13 @@ public static class ModelDirectory
     /// <param name="cancel">Stops the writing; nothing is left then.</param>
     /// <exception cref="GlmException">A parameter is missing, or the directory cannot be written.</exception>
     public static void Save(
-        string path, Glm130BConfig config, IEnumerable<(string Name, Tensor Tensor)> tensors, DType? matrixType = null, string? tokenizer = null,
+        string path, ModelConfig config, IEnumerable<(string Name, Tensor Tensor)> tensors, DType? matrixType = null, string? tokenizer = null,
         CancellationToken cancel = default)
     {
         RefuseOtherContent(path);
         var given = tensors.ToDictionary(t => t.Name, t => t.Tensor);
         var entries = new List<SafetensorsEntry>();
-        foreach (var (name, shape) in Glm130B.Shapes(config.Validated(path)))
+        foreach (var (name, shape) in config.Validated(path).Parameters())
         {
             if (!given.TryGetValue(name, out var tensor)) throw new GlmException($"{path}: expected a tensor {name}, was given none");
             if (tensor.IsPacked) throw new ArgumentException($"{name} is packed for a kernel; models are saved with their matrices in rows", nameof(tensors));
@@ -115,11 +115,11 @@ public static class ModelDirectory
         return owners;
     }
 
-    private static Tensor Parameter(string path, Dictionary<string, SafetensorsFile> files, string name, int[] shape)
+    private static Tensor Parameter(string path, Glm130BConfig config, Dictionary<string, SafetensorsFile> files, string name, int[] shape)
     {
         var tensor = Stored(path, files, name);
         var file = files[name];
-        if (Glm130B.IsQuantizable(name) && files.TryGetValue(name + ScaleSuffix, out var scaleFile)) return Quantized(file, name, tensor, scaleFile[name + ScaleSuffix], shape);
+        if (config.IsQuantizable(name) && files.TryGetValue(name + ScaleSuffix, out var scaleFile)) return Quantized(file, name, tensor, scaleFile[name + ScaleSuffix], shape);
         if (!tensor.Type.IsFloat() || !tensor.Shape.SequenceEqual(shape))
             throw new GlmException($"{file.Path}: {name}: expected floating-point numbers [{string.Join(", ", shape)}], found {tensor}");
         return shape.Length == 1 ? tensor.To(DType.Float32) : tensor;

@@ -30,7 +30,7 @@ public sealed class QuantizationTests : IDisposable
             int shards = int.Parse(groups[2].Value);
             foreach (var (parameter, expected) in OriginalShards.Merge(config, OriginalShards.Open(mirrors, name)))
             {
-                if (!Glm130B.IsQuantizable(parameter)) continue;
+                if (!config.IsQuantizable(parameter)) continue;
                 var found = Quantization.Quantize(parameter, weights[parameter], type, _workers, OriginalShards.CutAlongInput(parameter) ? shards : 1);
                 RequireEqual($"{name}: {parameter}", expected, found);
                 compared++;
@@ -70,7 +70,7 @@ public sealed class QuantizationTests : IDisposable
         Assert.Throws<OperationCanceledException>(() => Quantization.Quantize(model, 8, _workers, cancel: new CancellationToken(true)));
     }
 
-    private float[] Logits(Glm130B model)
+    private float[] Logits(LanguageModel model)
     {
         var context = new Context(_workers);
         int[] ids = [5, 77, 201, 204, 9];
