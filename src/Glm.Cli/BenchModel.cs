@@ -30,7 +30,7 @@ internal static class BenchModel
 
     private static Tensor RandomTensor(Glm130BConfig config, string name, ulong stream)
     {
-        int[] shape = Glm130B.Shapes(config).First(p => p.Name == name).Shape;
+        int[] shape = config.Parameters().First(p => p.Name == name).Shape;
         var tensor = Tensor.Zeros(DType.Float32, shape);
         if (shape.Length == 1)
         {

@@ -8,7 +8,7 @@ namespace Glm.Cli;
 /// <summary>A model that is ready to compute, with its vocabulary and threads.</summary>
 internal sealed class LoadedModel : IDisposable
 {
-    private LoadedModel(string path, Glm130B model, Tokenizer tokenizer, Workers workers, TimeSpan loadTime)
+    private LoadedModel(string path, LanguageModel model, Tokenizer tokenizer, Workers workers, TimeSpan loadTime)
     {
         Path = path;
         Model = model;
@@ -19,7 +19,7 @@ internal sealed class LoadedModel : IDisposable
 
     public string Path { get; }
 
-    public Glm130B Model { get; }
+    public LanguageModel Model { get; }
 
     public Tokenizer Tokenizer { get; }
 
@@ -36,8 +36,8 @@ internal sealed class LoadedModel : IDisposable
         if (!Directory.Exists(directory) && Presets.Find(directory) is not null) throw new GlmException($"{directory}: expected the directory of a model, found the name of a shape without weights");
         var model = ModelDirectory.Load(directory);
         var tokenizer = Tokenizer.Load(directory, ice);
-        if (tokenizer.VocabularySize > model.Config.VocabSize)
-            throw new GlmException($"{Tokenizer.FileOf(directory)}: expected at most the model's {model.Config.VocabSize} ids, found {tokenizer.VocabularySize}");
+        if (tokenizer.VocabularySize > model.VocabSize)
+            throw new GlmException($"{Tokenizer.FileOf(directory)}: expected at most the model's {model.VocabSize} ids, found {tokenizer.VocabularySize}");
         var workers = new Workers(threads);
         return new LoadedModel(directory, model.Packed(workers), tokenizer, workers, clock.Elapsed);
     }
@@ -47,7 +47,7 @@ internal sealed class LoadedModel : IDisposable
     /// what is not quantised.
     /// </summary>
     /// <exception cref="GlmException">The model is quantised already, or its weights cannot be.</exception>
-    public Glm130B In(DType type, IProgress<double>? progress = null, CancellationToken cancellation = default)
+    public LanguageModel In(DType type, IProgress<double>? progress = null, CancellationToken cancellation = default)
     {
         if (Model.Parameters.Any(parameter => parameter.Tensor.Scales is not null))
             throw new GlmException($"{Path}: expected floating-point matrices, found quantised ones");
@@ -56,10 +56,10 @@ internal sealed class LoadedModel : IDisposable
         return Rounded(quantised, tensor => tensor.Type == DType.Float32 ? DType.BFloat16 : tensor.Type);
     }
 
-    private static Glm130B Rounded(Glm130B model, Func<Tensor, DType> type)
+    private static LanguageModel Rounded(LanguageModel model, Func<Tensor, DType> type)
     {
         var tensors = model.Parameters.ToDictionary(parameter => parameter.Name, parameter => parameter.Tensor);
-        return new Glm130B(model.Config, name => tensors[name] is { Shape.Length: > 1 } matrix ? matrix.To(type(matrix)) : tensors[name]);
+        return model.Config.Create(name => tensors[name] is { Shape.Length: > 1 } matrix ? matrix.To(type(matrix)) : tensors[name]);
     }
 
     public void Dispose() => Workers.Dispose();

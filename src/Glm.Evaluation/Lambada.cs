@@ -1,4 +1,5 @@
 using Glm.Inference;
+using Glm.Models;
 using Glm.Tokenizers;
 
 namespace Glm.Evaluation;
@@ -62,8 +63,8 @@ public sealed class Lambada(Session session, Tokenizer tokenizer)
         int room = Math.Max(0, session.Model.MaxSequenceLength - NewTokens - 2);
         if (ids.Length > room) ids = ids[^room..]; // the end of a long text is kept (spec 8.3)
         var context = unidirectional
-            ? new DecodingContext([special.GMask, special.Sop, .. ids], 1, null)
-            : new DecodingContext([.. ids, special.GMask, special.Sop], ids.Length + 1, null);
+            ? new DecodingContext([special.GMask, special.Sop, .. ids], new BlankPlace(1, 0, RunsOn: true))
+            : new DecodingContext([.. ids, special.GMask, special.Sop], new BlankPlace(ids.Length + 1, ids.Length, RunsOn: true));
         var strategy = new BeamSearchStrategy(new BeamSearchOptions
         {
             NumBeams = Beams,

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Glm.Models;
 using Glm.Tokenizers;
 
 namespace Glm.Inference;
@@ -90,7 +91,7 @@ public sealed partial class BlankFiller
         var beams = new List<int[]>();
         for (int at; fills.Count < most && (at = Array.IndexOf(sequence, mask)) >= 0; sequence = beams[0])
         {
-            var context = new DecodingContext([.. sequence, _special.Sop], sequence.Length, mask == _special.GMask ? null : at);
+            var context = new DecodingContext([.. sequence, _special.Sop], new BlankPlace(sequence.Length, at, RunsOn: mask == _special.GMask));
             int room = Math.Min(options.MaxNewTokens, Math.Min(options.OutSeqLength ?? longest, longest) - context.Ids.Length);
             if (room < 1)
                 throw new GlmException($"text: expected fewer than {context.Ids.Length + room} tokens, to leave room for new ones, found {context.Ids.Length}");

@@ -5,15 +5,8 @@ namespace Glm.Inference;
 
 /// <summary>What a model continues.</summary>
 /// <param name="Ids">Token ids, up to and including <c>sop</c> (and what comes after it, where generation is unidirectional).</param>
-/// <param name="Division">Number of tokens at the beginning that every token sees; the rest is causal.</param>
-/// <param name="BlankPosition">
-/// Position of <c>[MASK]</c> or <c>[sMASK]</c>, which every token from the division on shares; null for <c>[gMASK]</c>, where positions run on (spec 1.8).
-/// </param>
-public sealed record DecodingContext(int[] Ids, int Division, int? BlankPosition)
-{
-    /// <summary>Position id of the token at an index.</summary>
-    public int PositionOf(int index) => index < Division ? index : BlankPosition ?? index;
-}
+/// <param name="Place">The blank that is filled: which tokens see each other, and where the new ones stand.</param>
+public sealed record DecodingContext(int[] Ids, BlankPlace Place);
 
 /// <summary>What decoding gave, and how long it took.</summary>
 /// <param name="Candidates">The candidates, best first.</param>
@@ -43,10 +36,13 @@ public static class Decoding
         {
             int length = context.Ids.Length, steps = 0, vocabulary = session.Model.VocabSize;
             strategy.Begin(context.Ids);
-            int[] positions = [.. Enumerable.Range(0, length).Select(context.PositionOf)];
-            var logits = session.Run([new SessionInput(beams[0], context.Ids, positions, context.Division)], cancellation: cancellation);
+            var place = context.Place;
+            bool twoAxes = session.Model.PositionAxes == 2;
+            int[] positions = [.. Enumerable.Range(0, length).Select(i => session.Model.PositionOf(i, place).Token)];
+            int[] blocks = twoAxes ? [.. Enumerable.Range(0, length).Select(i => session.Model.PositionOf(i, place).Block)] : [];
+            var logits = session.Run([new SessionInput(beams[0], context.Ids, positions, place.Division, blocks)], cancellation: cancellation);
             var promptTime = clock.Elapsed;
-            int[] tokens = [], position = new int[1];
+            int[] tokens = [], position = new int[1], block = twoAxes ? new int[1] : [];
             SessionInput[] inputs = [];
             while (true)
             {
@@ -54,12 +50,13 @@ public static class Decoding
                 bool enough = onToken is not null && next.Count == 1 && !onToken(next[0].Token);
                 if (++steps == maxNewTokens || strategy.Done || enough) break;
                 Reorder(beams, next);
-                position[0] = context.PositionOf(length + steps - 1);
+                (position[0], int inBlank) = session.Model.PositionOf(length + steps - 1, place);
+                if (twoAxes) block[0] = inBlank;
                 if (tokens.Length < next.Count) (tokens, inputs) = (new int[next.Count], new SessionInput[next.Count]);
                 for (int i = 0; i < next.Count; i++)
                 {
                     tokens[i] = next[i].Token;
-                    inputs[i] = new SessionInput(beams[i], tokens.AsMemory(i, 1), position, context.Division);
+                    inputs[i] = new SessionInput(beams[i], tokens.AsMemory(i, 1), position, place.Division, block);
                 }
                 logits = session.Run(inputs.AsSpan(0, next.Count), cancellation: cancellation);
             }

@@ -89,7 +89,9 @@ public sealed class Scorer
         }
         _context.Reset();
         var ids = _context.Integers([.. windows.SelectMany(window => window.Tokens)]);
-        var positions = _context.Integers([.. windows.SelectMany(window => Enumerable.Range(0, window.Tokens.Length))]);
+        (int Token, int Block)[] places = [.. windows.SelectMany(window => Enumerable.Range(0, window.Tokens.Length).Select(i => _model.PositionOf(i, window.Place)))];
+        var positions = new Positions(
+            _context.Integers([.. places.Select(place => place.Token)]), _model.PositionAxes == 2 ? _context.Integers([.. places.Select(place => place.Block)]) : null);
         var hidden = _model.Forward(_context, ids, positions, _model.Within(_context, segments));
         return LogProbabilities(hidden, [.. rows], [.. targets]);
     }

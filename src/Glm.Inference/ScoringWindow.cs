@@ -1,3 +1,5 @@
+using Glm.Models;
+
 namespace Glm.Inference;
 
 /// <summary>How the tokens of a text are scored.</summary>
@@ -14,12 +16,15 @@ public sealed record ScoringOptions
 }
 
 /// <summary>A part of a text as the model reads it to score it (spec 8.6).</summary>
-/// <param name="Tokens">Token ids; positions count from 0.</param>
+/// <param name="Tokens">Token ids.</param>
 /// <param name="Targets">The token that each one is to predict.</param>
 /// <param name="Division">Length of the bidirectional context, the mask included.</param>
 /// <param name="ScoredFrom">The first token whose prediction counts.</param>
 public sealed record ScoringWindow(int[] Tokens, int[] Targets, int Division, int ScoredFrom)
 {
+    /// <summary>The blank that the window fills: the last token of the context.</summary>
+    internal BlankPlace Place => new(Division, Division - 1, RunsOn: true);
+
     /// <summary>
     /// The windows of a text: with m = longest - 1 and stride g, window k covers the ids [k g, k g + m). The first reads <c>[gMASK] sop t0 t1 …</c> and
     /// scores everything; a later one reads its first m - g ids as context, then <c>[gMASK] sop</c>, and scores the rest. So every token is scored once.

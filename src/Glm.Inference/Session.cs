@@ -8,7 +8,9 @@ namespace Glm.Inference;
 /// <param name="Ids">Token ids, at least one.</param>
 /// <param name="Positions">Position ids, as many.</param>
 /// <param name="Division">Length of the bidirectional context, counted from the sequence's first token; 0 is causal attention.</param>
-public readonly record struct SessionInput(KvCache.Sequence Sequence, ReadOnlyMemory<int> Ids, ReadOnlyMemory<int> Positions, int Division);
+/// <param name="Blocks">Positions inside the blank, as many, for models that have them (<see cref="LanguageModel.PositionAxes"/>).</param>
+public readonly record struct SessionInput(
+    KvCache.Sequence Sequence, ReadOnlyMemory<int> Ids, ReadOnlyMemory<int> Positions, int Division, ReadOnlyMemory<int> Blocks = default);
 
 /// <summary>
 /// A model with the memory that running it takes: activations, cached keys and values, logits on the host. Serves one caller at a time;
@@ -29,7 +31,7 @@ public sealed class Session
     private readonly Action<int, Tensor> _afterLayer;
 
     // What a step works with, kept so that decoding allocates nothing.
-    private int[] _ids = [], _positions = [], _last = [];
+    private int[] _ids = [], _positions = [], _blocks = [], _last = [];
     private CachedSequence[] _sequences = [];
     private int _count;
     private CancellationToken _cancellation;
@@ -46,7 +48,7 @@ public sealed class Session
         _context = new Context(workers, activationType) { InputBits = model.InputBits };
         CacheType = cacheType;
         Cache = new KvCache(model.NumLayers, model.Heads, cacheType);
-        _attend = (qkv, layer) => _context.CachedAttention(qkv, Model.Heads, Cache.Pages(layer), _sequences.AsSpan(0, _count));
+        _attend = (qkv, layer) => _context.CachedAttention(qkv, Model.Heads, Cache.Pages(layer), _sequences.AsSpan(0, _count), Model.Slopes);
         _afterLayer = (_, _) => _cancellation.ThrowIfCancellationRequested();
     }
 
@@ -107,9 +109,12 @@ public sealed class Session
             var input = inputs[i];
             if (input.Ids.IsEmpty || input.Ids.Length != input.Positions.Length)
                 throw new ArgumentException($"{input.Ids.Length} ids and {input.Positions.Length} positions", nameof(inputs));
+            if (input.Blocks.Length != (Model.PositionAxes == 2 ? input.Ids.Length : 0))
+                throw new ArgumentException($"{input.Blocks.Length} positions inside the blank for {input.Ids.Length} ids of a model with {Model.PositionAxes} axes", nameof(inputs));
             if (Model.IsCausal && input.Division > 1) throw new GlmException($"division: expected 0, since the model is causal, found {input.Division}");
             input.Ids.Span.CopyTo(_ids.AsSpan(row));
             input.Positions.Span.CopyTo(_positions.AsSpan(row));
+            input.Blocks.Span.CopyTo(_blocks.AsSpan(row));
             _sequences[i] = input.Sequence.Append(row, input.Ids.Length, input.Division);
             row += input.Ids.Length;
             _last[i] = row - 1;
@@ -117,13 +122,14 @@ public sealed class Session
         _count = inputs.Length;
         _cancellation = cancellation;
         _context.Reset();
-        return Model.Forward(
-            _context, _context.Integers(_ids.AsSpan(0, tokens)), _context.Integers(_positions.AsSpan(0, tokens)), _attend, _afterLayer);
+        var ids = _context.Integers(_ids.AsSpan(0, tokens));
+        var positions = new Positions(_context.Integers(_positions.AsSpan(0, tokens)), Model.PositionAxes == 2 ? _context.Integers(_blocks.AsSpan(0, tokens)) : null);
+        return Model.Forward(_context, ids, positions, _attend, _afterLayer);
     }
 
     private void Reserve(int tokens, int sequences)
     {
-        if (_ids.Length < tokens) (_ids, _positions) = (new int[tokens], new int[tokens]);
+        if (_ids.Length < tokens) (_ids, _positions, _blocks) = (new int[tokens], new int[tokens], new int[tokens]);
         if (_last.Length < sequences) (_last, _sequences) = (new int[sequences], new CachedSequence[sequences]);
     }
 

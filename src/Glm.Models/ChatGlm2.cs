@@ -24,40 +24,24 @@ public sealed class ChatGlm2 : LanguageModel
     /// <param name="config">Its shape.</param>
     /// <param name="parameter">Gives the tensor of a name; matrices may be quantised by output row or in blocks.</param>
     /// <exception cref="GlmException">A tensor has another shape than the configuration says.</exception>
-    public ChatGlm2(ChatGlm2Config config, Func<string, Tensor> parameter) : base(Shapes(config.Validated("model")), parameter)
+    public ChatGlm2(ChatGlm2Config config, Func<string, Tensor> parameter) : base(config.Validated("model"), parameter)
     {
         Config = config;
         WordEmbeddings = Parameter(EmbeddingName);
         _layers = [.. Enumerable.Range(0, config.NumLayers).Select(i => new Layer(this, i))];
         _finalNorm = Parameter(FinalNormName);
         OutputMatrix = Parameter(OutputName);
-        Heads = HeadLayout.Blocked(config.NumAttentionHeads, config.KeyValueHeads, config.KvChannels);
         _rotary = new RotaryTables(config.SeqLength, config.RotarySize, RotaryMode.Exact, config.RotaryBase, config.PositionScale);
     }
 
     /// <summary>The shape.</summary>
-    public ChatGlm2Config Config { get; }
-
-    /// <inheritdoc/>
-    public override int NumLayers => Config.NumLayers;
-
-    /// <inheritdoc/>
-    public override HeadLayout Heads { get; }
-
-    /// <inheritdoc/>
-    public override int MaxSequenceLength => Config.SeqLength;
-
-    /// <inheritdoc/>
-    public override int VocabSize => Config.PaddedVocabSize;
+    public override ChatGlm2Config Config { get; }
 
     /// <inheritdoc/>
     public override Tensor WordEmbeddings { get; }
 
     /// <inheritdoc/>
     public override Tensor OutputMatrix { get; }
-
-    /// <summary>True, over the prompt as well.</summary>
-    public override bool IsCausal => true;
 
     /// <summary>Names and shapes of the parameters of a configuration, without allocating any (ChatGLM spec 3.5).</summary>
     public static IEnumerable<(string Name, int[] Shape)> Shapes(ChatGlm2Config config)
@@ -80,17 +64,14 @@ public sealed class ChatGlm2 : LanguageModel
     }
 
     /// <inheritdoc/>
-    public override Tensor Forward(Context context, Tensor ids, Tensor positions, Attend attend, Action<int, Tensor>? observe = null)
+    public override Tensor Forward(Context context, Tensor ids, Positions positions, Attend attend, Action<int, Tensor>? observe = null)
     {
         var x = RunLayers(context, context.Embedding(WordEmbeddings, ids), positions, attend, observe);
         return context.RmsNorm(x, _finalNorm, Config.LayernormEpsilon);
     }
 
-    /// <inheritdoc/>
-    public override Tensor Logits(Context context, Tensor hidden) => context.Linear(hidden, OutputMatrix, outputType: DType.Float32);
-
-    private protected override Tensor RunLayer(Context context, int layer, Tensor x, Tensor positions, Attend attend) =>
-        _layers[layer].Forward(context, x, positions, attend);
+    private protected override Tensor RunLayer(Context context, int layer, Tensor x, Positions positions, Attend attend) =>
+        _layers[layer].Forward(context, x, positions.Tokens, attend);
 
     internal static string LayerPrefix(int layer) => $"transformer.encoder.layers.{layer}.";
 

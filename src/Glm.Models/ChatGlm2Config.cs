@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Glm.Tensors;
 
 namespace Glm.Models;
 
@@ -18,13 +19,13 @@ public enum RopeRatioMode
 /// The shape of a model of the ChatGLM2-6B, ChatGLM3-6B and GLM-4-9B architecture; the names, and the values where a name is missing, are those of the
 /// original <c>config.json</c> (ChatGLM spec 3.1, 4, 5).
 /// </summary>
-public sealed record ChatGlm2Config
+public sealed record ChatGlm2Config : ModelConfig
 {
     /// <summary>The <c>model_type</c> of this architecture.</summary>
     public const string Type = "chatglm";
 
     /// <summary>Bound of positions times rotated width, since cosines and sines of all positions are held in memory.</summary>
-    private const int LargestRotaryTable = 1 << 25;
+    private const int LargestRotaryTable = 1 << 26;
 
     /// <summary>Which architecture the directory holds.</summary>
     public string ModelType { get; init; } = Type;
@@ -110,6 +111,16 @@ public sealed record ChatGlm2Config
     [JsonIgnore]
     public double PositionScale => StretchesPositions ? RopeRatio : 1;
 
+    /// <inheritdoc/>
+    [JsonIgnore]
+    public override string Architecture => "chatglm2";
+
+    /// <inheritdoc/>
+    [JsonIgnore]
+    public override ModelShape Shape => new(
+        NumLayers, HiddenSize, FfnHiddenSize, HeadLayout.Blocked(NumAttentionHeads, KeyValueHeads, KvChannels), PaddedVocabSize, SeqLength, PositionKind.Rotary, IsCausal: true,
+        TiedOutput: false);
+
     private bool StretchesPositions =>
         (RopeRatioMode ?? (NameOrPath?.Contains("chatglm2", StringComparison.OrdinalIgnoreCase) == true ? Models.RopeRatioMode.Positions : Models.RopeRatioMode.Base))
         == Models.RopeRatioMode.Positions;
@@ -118,36 +129,33 @@ public sealed record ChatGlm2Config
     /// <exception cref="GlmException">The file is missing, is not JSON, lacks a field, or describes an impossible model.</exception>
     public static ChatGlm2Config Load(string path) => ConfigJson.Read<ChatGlm2Config>(path).Validated(path);
 
-    /// <summary>The text of <c>config.json</c>.</summary>
-    public string ToJson() => ConfigJson.Write(this);
+    /// <inheritdoc/>
+    public override IEnumerable<(string Name, int[] Shape)> Parameters() => ChatGlm2.Shapes(this);
 
-    /// <summary>This configuration, if a model can have it and the architecture is written for it.</summary>
-    /// <param name="source">What to name in the error.</param>
-    /// <exception cref="GlmException">A field is impossible or not supported.</exception>
-    public ChatGlm2Config Validated(string source)
+    /// <inheritdoc/>
+    public override ChatGlm2 Create(Func<string, Tensor> parameter) => new(this, parameter);
+
+    /// <inheritdoc/>
+    public override ChatGlm2Config Validated(string source)
     {
-        Require(ModelType == Type, "model_type", Type, ModelType);
-        Require(NumLayers is > 0 and <= 10_000, "num_layers", "1 to 10000", NumLayers);
-        Require(HiddenSize is > 0 and <= 1 << 20, "hidden_size", "1 to 1048576", HiddenSize);
-        Require(FfnHiddenSize is > 0 and <= 1 << 22, "ffn_hidden_size", "1 to 4194304", FfnHiddenSize);
-        Require(KvChannels is > 0 and <= 1 << 14 && KvChannels % 4 == 0, "kv_channels", "a multiple of 4 up to 16384", KvChannels);
-        Require(NumAttentionHeads is > 0 and <= 1 << 14, "num_attention_heads", "1 to 16384", NumAttentionHeads);
-        Require(KeyValueHeads > 0 && NumAttentionHeads % KeyValueHeads == 0, "multi_query_group_num", $"a divisor of num_attention_heads {NumAttentionHeads}", KeyValueHeads);
-        Require(PaddedVocabSize is > 0 and <= 1 << 24, "padded_vocab_size", "1 to 16777216", PaddedVocabSize);
-        Require(SeqLength > 0 && SeqLength <= LargestRotaryTable / RotarySize, "seq_length", $"1 to {LargestRotaryTable / RotarySize} for this head size", SeqLength);
-        Require(LayernormEpsilon is > 0 and < 1, "layernorm_epsilon", "between 0 and 1", LayernormEpsilon);
-        Require(RopeRatio is > 0 and <= 1e9, "rope_ratio", "above 0, up to 1e9", RopeRatio);
-        Require(Rmsnorm, "rmsnorm", true, Rmsnorm);
-        Require(PostLayerNorm, "post_layer_norm", true, PostLayerNorm);
-        Require(!AddBiasLinear, "add_bias_linear", false, AddBiasLinear);
-        Require(!ApplyResidualConnectionPostLayernorm, "apply_residual_connection_post_layernorm", false, ApplyResidualConnectionPostLayernorm);
-        Require(OriginalRope, "original_rope", true, OriginalRope);
-        Require(!TieWordEmbeddings, "tie_word_embeddings", false, TieWordEmbeddings);
+        var check = new FieldCheck(source);
+        check.Require(ModelType == Type, "model_type", Type, ModelType);
+        check.RequireSize("num_layers", NumLayers, 10_000);
+        check.RequireSize("hidden_size", HiddenSize, 1 << 20);
+        check.RequireSize("ffn_hidden_size", FfnHiddenSize, 1 << 22);
+        check.Require(KvChannels is > 0 and <= 1 << 14 && KvChannels % 4 == 0, "kv_channels", "a multiple of 4 up to 16384", KvChannels);
+        check.RequireSize("num_attention_heads", NumAttentionHeads, 1 << 14);
+        check.Require(KeyValueHeads > 0 && NumAttentionHeads % KeyValueHeads == 0, "multi_query_group_num", $"a divisor of num_attention_heads {NumAttentionHeads}", KeyValueHeads);
+        check.RequireSize("padded_vocab_size", PaddedVocabSize, 1 << 24);
+        check.Require(SeqLength > 0 && SeqLength <= LargestRotaryTable / RotarySize, "seq_length", $"1 to {LargestRotaryTable / RotarySize} for this head size", SeqLength);
+        check.Require(LayernormEpsilon is > 0 and < 1, "layernorm_epsilon", "between 0 and 1", LayernormEpsilon);
+        check.Require(RopeRatio is > 0 and <= 1e9, "rope_ratio", "above 0, up to 1e9", RopeRatio);
+        check.Require(Rmsnorm, "rmsnorm", true, Rmsnorm);
+        check.Require(PostLayerNorm, "post_layer_norm", true, PostLayerNorm);
+        check.Require(!AddBiasLinear, "add_bias_linear", false, AddBiasLinear);
+        check.Require(!ApplyResidualConnectionPostLayernorm, "apply_residual_connection_post_layernorm", false, ApplyResidualConnectionPostLayernorm);
+        check.Require(OriginalRope, "original_rope", true, OriginalRope);
+        check.Require(!TieWordEmbeddings, "tie_word_embeddings", false, TieWordEmbeddings);
         return this;
-
-        void Require(bool holds, string field, object expected, object found)
-        {
-            if (!holds) throw new GlmException($"{source}: {field}: expected {expected}, found {found}");
-        }
     }
 }

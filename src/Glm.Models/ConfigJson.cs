@@ -34,5 +34,5 @@ internal static class ConfigJson
     }
 
     /// <summary>The text of a file.</summary>
-    public static string Write<T>(T config) => JsonSerializer.Serialize(config, Options);
+    public static string Write(ModelConfig config) => JsonSerializer.Serialize(config, config.GetType(), Options);
 }

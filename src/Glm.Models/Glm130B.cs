@@ -19,25 +19,21 @@ public sealed class Glm130B : LanguageModel
     /// <param name="config">Its shape.</param>
     /// <param name="parameter">Gives the tensor of a name; matrices may be quantised by output row.</param>
     /// <exception cref="GlmException">A tensor has another shape than the configuration says.</exception>
-    public Glm130B(Glm130BConfig config, Func<string, Tensor> parameter) : base(Shapes(config.Validated("model")), parameter)
+    public Glm130B(Glm130BConfig config, Func<string, Tensor> parameter) : base(config.Validated("model"), parameter)
     {
         Config = config;
         WordEmbeddings = Parameter("transformer.word_embeddings.weight");
         Layers = [.. Enumerable.Range(0, config.NumLayers).Select(i => new Layer(this, i, name => Parameter($"transformer.layers.{i}.{name}")))];
         FinalNormGain = Parameter("transformer.final_layernorm.weight");
         FinalNormBias = Parameter("transformer.final_layernorm.bias");
-        Heads = HeadLayout.Interleaved(config.NumAttentionHeads, config.HeadSize);
         _rotary = new RotaryTables(config.MaxSequenceLength, config.HeadSize, config.RotaryMode);
     }
 
     /// <summary>The shape.</summary>
-    public Glm130BConfig Config { get; }
+    public override Glm130BConfig Config { get; }
 
     /// <summary>Embedding and output matrix <c>[vocabulary, hidden]</c>.</summary>
     public override Tensor WordEmbeddings { get; }
-
-    /// <inheritdoc/>
-    public override Tensor OutputMatrix => WordEmbeddings;
 
     /// <summary>The layers, first to last.</summary>
     public IReadOnlyList<Layer> Layers { get; }
@@ -47,21 +43,6 @@ public sealed class Glm130B : LanguageModel
 
     /// <summary>Bias of the last layer norm <c>[hidden]</c>.</summary>
     public Tensor FinalNormBias { get; }
-
-    /// <inheritdoc/>
-    public override int NumLayers => Config.NumLayers;
-
-    /// <inheritdoc/>
-    public override HeadLayout Heads { get; }
-
-    /// <inheritdoc/>
-    public override int MaxSequenceLength => Config.MaxSequenceLength;
-
-    /// <inheritdoc/>
-    public override int VocabSize => Config.VocabSize;
-
-    /// <summary>False: the context sees all of itself.</summary>
-    public override bool IsCausal => false;
 
     /// <summary>Dropout on the embedding output and on both sublayers' outputs, while training (spec 1.1).</summary>
     public float HiddenDropout { get; init; }
@@ -103,13 +84,8 @@ public sealed class Glm130B : LanguageModel
         yield return ("transformer.final_layernorm.bias", [hidden]);
     }
 
-    /// <summary>Whether a parameter is one of the four matrices per layer that quantisation packs (spec 6.1).</summary>
-    public static bool IsQuantizable(string name) =>
-        name.EndsWith("query_key_value.weight", StringComparison.Ordinal) || name.EndsWith("dense.weight", StringComparison.Ordinal)
-        || name.EndsWith("dense_h_to_4h.weight", StringComparison.Ordinal) || name.EndsWith("dense_4h_to_h.weight", StringComparison.Ordinal);
-
     /// <inheritdoc/>
-    public override Tensor Forward(Context context, Tensor ids, Tensor positions, Attend attend, Action<int, Tensor>? observe = null)
+    public override Tensor Forward(Context context, Tensor ids, Positions positions, Attend attend, Action<int, Tensor>? observe = null)
     {
         var x = RunLayers(context, Embed(context, ids), positions, attend, observe);
         return context.LayerNorm(x, FinalNormGain, FinalNormBias, Config.LayernormEpsilon);
@@ -119,14 +95,11 @@ public sealed class Glm130B : LanguageModel
     public override Attend Within(Context context, AttentionSegment[] segments) =>
         (qkv, _) => context.Attention(qkv, Heads, segments, AttentionDropout);
 
-    private protected override Tensor RunLayer(Context context, int layer, Tensor x, Tensor positions, Attend attend) =>
-        RecomputeActivations ? Recompute(context, layer, x, positions, attend) : Layers[layer].Forward(context, x, positions, attend);
+    private protected override Tensor RunLayer(Context context, int layer, Tensor x, Positions positions, Attend attend) =>
+        RecomputeActivations ? Recompute(context, layer, x, positions.Tokens, attend) : Layers[layer].Forward(context, x, positions.Tokens, attend);
 
     private Tensor Recompute(Context context, int layer, Tensor x, Tensor positions, Attend attend) =>
         context.Recompute(x, kept => Layers[layer].Forward(context, kept, positions, attend));
-
-    /// <summary>This model with its quantised matrices in the order in which the fastest kernels read them, for inference; everything else is shared.</summary>
-    public Glm130B Packed(Workers workers) => new(Config, name => Parameter(name) is { Scales: not null, IsPacked: false } matrix ? matrix.Pack(workers) : Parameter(name));
 
     /// <summary>Word embeddings of the tokens <c>[tokens, hidden]</c>.</summary>
     public Tensor Embed(Context context, Tensor ids) =>

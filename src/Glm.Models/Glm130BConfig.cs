@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Glm.Tensors;
 
 namespace Glm.Models;
 
@@ -19,7 +20,7 @@ public enum RotaryMode
 }
 
 /// <summary>The shape of a model of the GLM-130B architecture; <c>config.json</c> carries the same names in snake case.</summary>
-public sealed record Glm130BConfig
+public sealed record Glm130BConfig : ModelConfig
 {
     /// <summary>The <c>model_type</c> of this architecture.</summary>
     public const string Type = "glm-130b";
@@ -62,36 +63,40 @@ public sealed record Glm130BConfig
     [JsonIgnore]
     public float Alpha => MathF.Sqrt(2f * NumLayers);
 
-    /// <summary>Number of parameters, tied embedding counted once.</summary>
+    /// <inheritdoc/>
     [JsonIgnore]
-    public long ParameterCount => Glm130B.Shapes(this).Sum(parameter => parameter.Shape.Aggregate(1L, (count, size) => count * size));
+    public override string Architecture => Type;
+
+    /// <inheritdoc/>
+    [JsonIgnore]
+    public override ModelShape Shape => new(
+        NumLayers, HiddenSize, InnerHiddenSize, HeadLayout.Interleaved(NumAttentionHeads, HeadSize), VocabSize, MaxSequenceLength, PositionKind.Rotary, IsCausal: false,
+        TiedOutput: true);
 
     /// <summary>Reads a <c>config.json</c>.</summary>
     /// <exception cref="GlmException">The file is missing, is not JSON, lacks a field, or describes an impossible model.</exception>
     public static Glm130BConfig Load(string path) => ConfigJson.Read<Glm130BConfig>(path).Validated(path);
 
-    /// <summary>The text of <c>config.json</c>.</summary>
-    public string ToJson() => ConfigJson.Write(this);
+    /// <inheritdoc/>
+    public override IEnumerable<(string Name, int[] Shape)> Parameters() => Glm130B.Shapes(this);
 
-    /// <summary>This configuration, if a model can have it.</summary>
-    /// <param name="source">What to name in the error.</param>
-    /// <exception cref="GlmException">A field is impossible.</exception>
-    public Glm130BConfig Validated(string source)
+    /// <inheritdoc/>
+    public override Glm130B Create(Func<string, Tensor> parameter) => new(this, parameter);
+
+    /// <inheritdoc/>
+    public override Glm130BConfig Validated(string source)
     {
-        Require(ModelType == Type, "model_type", Type, ModelType);
-        Require(NumLayers is > 0 and <= 10_000, "num_layers", "1 to 10000", NumLayers);
-        Require(HiddenSize is > 0 and <= 1 << 20, "hidden_size", "1 to 1048576", HiddenSize);
-        Require(InnerHiddenSize is > 0 and <= 1 << 22, "inner_hidden_size", "1 to 4194304", InnerHiddenSize);
-        Require(NumAttentionHeads > 0 && HiddenSize % NumAttentionHeads == 0, "num_attention_heads", $"a divisor of hidden_size {HiddenSize}", NumAttentionHeads);
-        Require(HeadSize % 2 == 0, "num_attention_heads", "an even head size for the rotary embedding", $"a head size of {HeadSize}");
-        Require(VocabSize is > 0 and <= 1 << 24, "vocab_size", "1 to 16777216", VocabSize);
-        Require(MaxSequenceLength > 0 && MaxSequenceLength <= LargestRotaryTable / HeadSize, "max_sequence_length", $"1 to {LargestRotaryTable / HeadSize} for this head size", MaxSequenceLength);
-        Require(LayernormEpsilon is > 0 and < 1, "layernorm_epsilon", "between 0 and 1", LayernormEpsilon);
+        var check = new FieldCheck(source);
+        check.Require(ModelType == Type, "model_type", Type, ModelType);
+        check.RequireSize("num_layers", NumLayers, 10_000);
+        check.RequireSize("hidden_size", HiddenSize, 1 << 20);
+        check.RequireSize("inner_hidden_size", InnerHiddenSize, 1 << 22);
+        check.RequireHeads("num_attention_heads", NumAttentionHeads, "hidden_size", HiddenSize);
+        check.Require(HeadSize % 2 == 0, "num_attention_heads", "an even head size for the rotary embedding", $"a head size of {HeadSize}");
+        check.RequireSize("vocab_size", VocabSize, 1 << 24);
+        check.Require(
+            MaxSequenceLength > 0 && MaxSequenceLength <= LargestRotaryTable / HeadSize, "max_sequence_length", $"1 to {LargestRotaryTable / HeadSize} for this head size", MaxSequenceLength);
+        check.Require(LayernormEpsilon is > 0 and < 1, "layernorm_epsilon", "between 0 and 1", LayernormEpsilon);
         return this;
-
-        void Require(bool holds, string field, string expected, object found)
-        {
-            if (!holds) throw new GlmException($"{source}: {field}: expected {expected}, found {found}");
-        }
     }
 }

@@ -5,16 +5,18 @@ namespace Glm.Models;
 /// <summary>What running a model takes, whatever its architecture: shape, parameters, and a forward pass whose attention the caller gives.</summary>
 public abstract class LanguageModel
 {
+    private readonly ModelShape _shape;
     private readonly Dictionary<string, Tensor> _byName = [];
 
     /// <summary>A model over given parameters.</summary>
-    /// <param name="shapes">Names and shapes of all parameters.</param>
+    /// <param name="config">Its shape.</param>
     /// <param name="parameter">Gives the tensor of a name.</param>
     /// <exception cref="GlmException">A tensor has another shape than it should.</exception>
-    private protected LanguageModel(IEnumerable<(string Name, int[] Shape)> shapes, Func<string, Tensor> parameter)
+    private protected LanguageModel(ModelConfig config, Func<string, Tensor> parameter)
     {
+        _shape = config.Shape;
         var parameters = new List<(string, Tensor)>();
-        foreach (var (name, shape) in shapes)
+        foreach (var (name, shape) in config.Parameters())
         {
             var tensor = parameter(name);
             if (!tensor.Shape.SequenceEqual(shape))
@@ -28,56 +30,77 @@ public abstract class LanguageModel
     /// <summary>How the attention of one layer sees keys and values: from the rotated fused projection <c>[tokens, …]</c> to <c>[tokens, heads x head size]</c>.</summary>
     public delegate Tensor Attend(Tensor qkv, int layer);
 
+    /// <summary>The configuration.</summary>
+    public abstract ModelConfig Config { get; }
+
     /// <summary>All parameters under their names, in the order of the architecture.</summary>
     public IReadOnlyList<(string Name, Tensor Tensor)> Parameters { get; }
 
     /// <summary>Number of layers, each with keys and values of its own.</summary>
-    public abstract int NumLayers { get; }
+    public int NumLayers => _shape.Layers;
 
     /// <summary>Where the heads stand in the fused projection.</summary>
-    public abstract HeadLayout Heads { get; }
+    public HeadLayout Heads => _shape.Heads;
 
     /// <summary>Number of positions.</summary>
-    public abstract int MaxSequenceLength { get; }
+    public int MaxSequenceLength => _shape.MaxSequenceLength;
 
     /// <summary>Number of token ids, and of logits.</summary>
-    public abstract int VocabSize { get; }
+    public int VocabSize => _shape.Vocabulary;
+
+    /// <summary>Whether every token sees only itself and those before it; otherwise the model is a prefix-LM, whose context sees all of itself.</summary>
+    public bool IsCausal => _shape.IsCausal;
+
+    /// <summary>Position ids of a token: one, or two, of which the second counts inside the blank that is filled.</summary>
+    public int PositionAxes => _shape.PositionAxes;
 
     /// <summary>Embedding matrix <c>[vocabulary, hidden]</c>, of which a token reads one row.</summary>
     public abstract Tensor WordEmbeddings { get; }
 
     /// <summary>Output matrix <c>[vocabulary, hidden]</c>; the embedding itself where they are tied.</summary>
-    public abstract Tensor OutputMatrix { get; }
+    public virtual Tensor OutputMatrix => WordEmbeddings;
 
-    /// <summary>Whether every token sees only itself and those before it; otherwise the model is a prefix-LM, whose context sees all of itself.</summary>
-    public abstract bool IsCausal { get; }
+    /// <summary>Float32 slopes <c>[heads]</c> by which scores fall with the distance of the key, of a model with ALiBi.</summary>
+    public virtual Tensor? Slopes => null;
 
     /// <summary>Bits that inputs of packed weights are rounded to when the model runs: 8, 16, or null for what suits each type (<see cref="Context.InputBits"/>).</summary>
     public int? InputBits { get; set; }
 
+    /// <summary>Position ids of a token of a sequence that fills a blank: on the first axis, and on the second of a model that has it (spec 1.8, ChatGLM spec 2.3, 6.3).</summary>
+    /// <param name="index">Index of the token.</param>
+    /// <param name="place">The blank; of no meaning in a causal model.</param>
+    public (int Token, int Block) PositionOf(int index, BlankPlace place) =>
+        IsCausal || index < place.Division ? (index, 0)
+        : PositionAxes == 2 ? (place.Mask, index - place.Division + 1)
+        : (place.RunsOn ? index : place.Mask, 0);
+
     /// <summary>Hidden states after the last norm <c>[tokens, hidden]</c>.</summary>
     /// <param name="context">Where to run.</param>
     /// <param name="ids">Int32 token ids <c>[tokens]</c>.</param>
-    /// <param name="positions">Int32 position ids <c>[tokens]</c>; tokens may share one.</param>
+    /// <param name="positions">Position ids, on as many axes as the model has.</param>
     /// <param name="attend">Attention with its mask or its cache.</param>
     /// <param name="observe">Sees the embedding (-1) and the output of every layer, which unless recording it must copy to keep.</param>
     /// <exception cref="GlmException">An id or a position lies outside the model.</exception>
-    public abstract Tensor Forward(Context context, Tensor ids, Tensor positions, Attend attend, Action<int, Tensor>? observe = null);
+    public abstract Tensor Forward(Context context, Tensor ids, Positions positions, Attend attend, Action<int, Tensor>? observe = null);
 
     /// <summary>Float32 logits over the whole vocabulary <c>[rows, vocabulary]</c>; ids without a meaning are not masked.</summary>
-    public abstract Tensor Logits(Context context, Tensor hidden);
+    public virtual Tensor Logits(Context context, Tensor hidden) => context.Linear(hidden, OutputMatrix, outputType: DType.Float32);
 
     /// <summary>Attention inside segments of whole sequences, for training and scoring.</summary>
-    public virtual Attend Within(Context context, AttentionSegment[] segments) => (qkv, _) => context.Attention(qkv, Heads, segments);
+    public virtual Attend Within(Context context, AttentionSegment[] segments) => (qkv, _) => context.Attention(qkv, Heads, segments, slopes: Slopes);
+
+    /// <summary>This model with its quantised matrices in the order in which the fastest kernels read them, for inference; everything else is shared.</summary>
+    public LanguageModel Packed(Workers workers) =>
+        Config.Create(name => Parameter(name) is { Scales: not null, IsPacked: false } matrix ? matrix.Pack(workers) : Parameter(name));
 
     /// <summary>The parameter of a name.</summary>
     private protected Tensor Parameter(string name) => _byName[name];
 
     /// <summary>The output of one layer, <c>[tokens, hidden]</c> like its input <paramref name="x"/>.</summary>
-    private protected abstract Tensor RunLayer(Context context, int layer, Tensor x, Tensor positions, Attend attend);
+    private protected abstract Tensor RunLayer(Context context, int layer, Tensor x, Positions positions, Attend attend);
 
     /// <summary>Lets all layers follow one another.</summary>
-    private protected Tensor RunLayers(Context context, Tensor x, Tensor positions, Attend attend, Action<int, Tensor>? observe)
+    private protected Tensor RunLayers(Context context, Tensor x, Positions positions, Attend attend, Action<int, Tensor>? observe)
     {
         observe?.Invoke(-1, x);
         for (int i = 0; i < NumLayers; i++)

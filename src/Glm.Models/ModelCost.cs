@@ -32,8 +32,7 @@ public static class ModelCost
     /// </summary>
     public static double PromptOperations(LanguageModel model, int tokens)
     {
-        double inLayers = model.Parameters.Where(p => p.Tensor.Shape.Length == 2 && !ReferenceEquals(p.Tensor, model.WordEmbeddings) && !ReferenceEquals(p.Tensor, model.OutputMatrix))
-            .Sum(p => (double)p.Tensor.Count);
+        double inLayers = model.Parameters.Where(p => model.Config.IsQuantizable(p.Name)).Sum(p => (double)p.Tensor.Count);
         double pairs = model.IsCausal ? tokens * (tokens + 1.0) / 2 : (double)tokens * tokens;
         double attention = 2 * pairs * model.NumLayers * model.Heads.Heads * model.Heads.HeadSize;
         return 2 * (inLayers * tokens + model.OutputMatrix.Count + attention);

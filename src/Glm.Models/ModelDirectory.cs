@@ -48,8 +48,8 @@ public static class ModelDirectory
     public static Glm130B Load(string path, Glm130BConfig config)
     {
         var store = OpenStore(path);
-        var shapes = Glm130B.Shapes(config).ToDictionary(p => p.Name, p => p.Shape);
-        return new Glm130B(config, name => Parameter(store, name, shapes[name]));
+        var shapes = config.Parameters().ToDictionary(p => p.Name, p => p.Shape);
+        return new Glm130B(config, name => Parameter(store, config, name, shapes[name]));
     }
 
     /// <summary>Number of tensors and bytes of each type that a model's parameters are stored in, from the headers of its files alone.</summary>
@@ -58,7 +58,7 @@ public static class ModelDirectory
     {
         var store = OpenStore(path);
         var found = new SortedDictionary<DType, (int Tensors, long Bytes)>();
-        foreach (var (name, shape) in Glm130B.Shapes(LoadConfig(path)))
+        foreach (var (name, shape) in LoadConfig(path).Parameters())
         {
             var info = store.FindInfo(name) ?? throw new GlmException($"{path}: expected a tensor named {name}, found none among {store.Names.Count}");
             var type = info.Type ?? throw new GlmException($"{store.FileOf(name)}: {name}: expected a type that can be read, found {info.StoredAs}");
@@ -70,8 +70,8 @@ public static class ModelDirectory
     }
 
     /// <summary>Saves a model.</summary>
-    /// <inheritdoc cref="Save(string, Glm130BConfig, IEnumerable{ValueTuple{string, Tensor}}, DType?, string?, CancellationToken)"/>
-    public static void Save(string path, Glm130B model, DType? matrixType = null, string? tokenizer = null, CancellationToken cancel = default) =>
+    /// <inheritdoc cref="Save(string, ModelConfig, IEnumerable{ValueTuple{string, Tensor}}, DType?, string?, CancellationToken)"/>
+    public static void Save(string path, LanguageModel model, DType? matrixType = null, string? tokenizer = null, CancellationToken cancel = default) =>
         Save(path, model.Config, model.Parameters, matrixType, tokenizer, cancel);
 
     /// <summary>
@@ -85,13 +85,13 @@ public static class ModelDirectory
     /// <param name="cancel">Stops the writing; nothing is left then.</param>
     /// <exception cref="GlmException">A parameter is missing, or the directory cannot be written.</exception>
     public static void Save(
-        string path, Glm130BConfig config, IEnumerable<(string Name, Tensor Tensor)> tensors, DType? matrixType = null, string? tokenizer = null,
+        string path, ModelConfig config, IEnumerable<(string Name, Tensor Tensor)> tensors, DType? matrixType = null, string? tokenizer = null,
         CancellationToken cancel = default)
     {
         RefuseOtherContent(path);
         var given = tensors.ToDictionary(t => t.Name, t => t.Tensor);
         var entries = new List<TensorEntry>();
-        foreach (var (name, shape) in Glm130B.Shapes(config.Validated(path)))
+        foreach (var (name, shape) in config.Validated(path).Parameters())
         {
             if (!given.TryGetValue(name, out var tensor)) throw new GlmException($"{path}: expected a tensor {name}, was given none");
             if (tensor.IsPacked) throw new ArgumentException($"{name} is packed for a kernel; models are saved with their matrices in rows", nameof(tensors));
@@ -110,10 +110,10 @@ public static class ModelDirectory
         });
     }
 
-    private static Tensor Parameter(TensorStore store, string name, int[] shape)
+    private static Tensor Parameter(TensorStore store, Glm130BConfig config, string name, int[] shape)
     {
         var tensor = store[name];
-        if (Glm130B.IsQuantizable(name) && store.Find(name + ScaleSuffix, out var scales)) return Quantized(store, name, tensor, scales, shape);
+        if (config.IsQuantizable(name) && store.Find(name + ScaleSuffix, out var scales)) return Quantized(store, name, tensor, scales, shape);
         if (!tensor.Type.IsFloat() || !tensor.Shape.SequenceEqual(shape))
             throw new GlmException($"{store.FileOf(name)}: {name}: expected floating-point numbers [{string.Join(", ", shape)}], found {tensor}");
         return shape.Length == 1 ? tensor.To(DType.Float32) : tensor;

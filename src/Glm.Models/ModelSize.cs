@@ -6,18 +6,18 @@ namespace Glm.Models;
 public static class ModelSize
 {
     /// <summary>
-    /// Bytes of the parameters. For <see cref="DType.Int8"/> and <see cref="DType.Int4"/> the matrices of <see cref="Glm130B.IsQuantizable"/> are stored so,
+    /// Bytes of the parameters. For <see cref="DType.Int8"/> and <see cref="DType.Int4"/> the matrices of <see cref="ModelConfig.IsQuantizable"/> are stored so,
     /// with one float16 scale per output row, and everything else in 16 bits (spec 6.1).
     /// </summary>
-    public static long WeightBytes(Glm130BConfig config, DType type)
+    public static long WeightBytes(ModelConfig config, DType type)
     {
         bool quantised = !type.IsFloat();
         long bytes = 0;
-        foreach (var (name, shape) in Glm130B.Shapes(config))
+        foreach (var (name, shape) in config.Parameters())
         {
             long count = shape.Aggregate(1L, (product, size) => product * size);
             if (!quantised) bytes += type.Bytes(count);
-            else if (Glm130B.IsQuantizable(name)) bytes += type.Bytes(count) + DType.Float16.Bytes(shape[0]);
+            else if (config.IsQuantizable(name)) bytes += type.Bytes(count) + DType.Float16.Bytes(shape[0]);
             else bytes += DType.Float16.Bytes(count);
         }
         return bytes;
@@ -27,5 +27,5 @@ public static class ModelSize
     public static long WeightBytes(LanguageModel model) => model.Parameters.Sum(parameter => parameter.Tensor.Bytes + (parameter.Tensor.Scales?.Bytes ?? 0));
 
     /// <summary>Bytes of keys and values that one token adds to the cache (spec 1.9).</summary>
-    public static long CacheBytesPerToken(Glm130BConfig config, DType type) => type.Bytes(2L * config.NumLayers * config.HiddenSize);
+    public static long CacheBytesPerToken(ModelConfig config, DType type) => type.Bytes(2L * config.Shape.Layers * config.Shape.Heads.KeyValueHeads * config.Shape.Heads.HeadSize);
 }

@@ -15,7 +15,7 @@ public static class Quantization
     /// <param name="progress">Told the share of the matrices that are done.</param>
     /// <param name="cancel">Stops between matrices.</param>
     /// <exception cref="GlmException">Another number of bits, a model that is quantised already, weights that are not finite in float16, or an odd width for INT4.</exception>
-    public static Glm130B Quantize(Glm130B model, int bits, Workers workers, IProgress<double>? progress = null, CancellationToken cancel = default)
+    public static LanguageModel Quantize(LanguageModel model, int bits, Workers workers, IProgress<double>? progress = null, CancellationToken cancel = default)
     {
         var type = bits switch
         {
@@ -24,14 +24,14 @@ public static class Quantization
             _ => throw new GlmException($"quantisation: expected 8 or 4 bits, found {bits}"),
         };
         var tensors = model.Parameters.ToDictionary(p => p.Name, p => p.Tensor);
-        string[] names = [.. tensors.Keys.Where(Glm130B.IsQuantizable)];
+        string[] names = [.. tensors.Keys.Where(model.Config.IsQuantizable)];
         for (int i = 0; i < names.Length; i++)
         {
             cancel.ThrowIfCancellationRequested();
             tensors[names[i]] = Quantize(names[i], tensors[names[i]], type, workers);
             progress?.Report((i + 1.0) / names.Length);
         }
-        return new Glm130B(model.Config, name => tensors[name]);
+        return model.Config.Create(name => tensors[name]);
     }
 
     /// <summary>A matrix <c>[out, in]</c> quantised by output row and input segment.</summary>

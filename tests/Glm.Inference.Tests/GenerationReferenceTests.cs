@@ -29,7 +29,7 @@ public sealed class GenerationReferenceTests : IDisposable
             Assert.Equal(blank.GetProperty("input_ids").Ints(), fill.Context.Ids);
             Assert.Equal(blank.GetProperty("mask_position").GetInt32(), fill.MaskPosition);
             Assert.Equal(blank.GetProperty("max_gen_length").GetInt32(), fill.MaxNewTokens);
-            Assert.Equal(blank.GetProperty("gmask").GetBoolean(), fill.Context.BlankPosition is null);
+            Assert.Equal(blank.GetProperty("gmask").GetBoolean(), fill.Context.Place.RunsOn);
             Assert.Equal(blank.GetProperty("output_beams").IntLists(), fill.Decoding.Candidates.Select(candidate => candidate.Ids));
             if (!blank.TryGetProperty("penalized_scores", out var scores)) continue;
             foreach (var (score, candidate) in scores.EnumerateArray().Zip(fill.Decoding.Candidates))

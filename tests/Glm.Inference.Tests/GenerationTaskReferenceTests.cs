@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Glm.Models;
 using Glm.Tensors;
 using Glm.Tests;
 
@@ -33,7 +34,7 @@ public sealed class GenerationTaskReferenceTests
             })
                 foreach (var (sample, expected) in group.GetProperty("samples").EnumerateArray().Zip(group.GetProperty("outputs").GetProperty(name).EnumerateArray()))
                 {
-                    var context = Context(sample);
+                    var context = Context(session.Model, sample);
                     var result = Decoding.Run(session, strategy, context, longest);
                     Assert.Equal(expected.IntLists(), result.Candidates.Select(candidate => Output(candidate.Ids[context.Ids.Length..], endTokens)));
                     compared++;
@@ -42,12 +43,12 @@ public sealed class GenerationTaskReferenceTests
         Assert.NotEqual(0, compared);
     }
 
-    private static DecodingContext Context(JsonElement sample)
+    private static DecodingContext Context(LanguageModel model, JsonElement sample)
     {
         int[] ids = sample.GetProperty("token").Ints(), positions = sample.GetProperty("position_id").Ints(), targets = sample.GetProperty("target_position_id").Ints();
         int division = sample.GetProperty("attention_mask")[0].GetString()!.Count(seen => seen == '1');
-        var context = new DecodingContext(ids, division, positions[^1] < ids.Length - 1 ? positions[^1] : null);
-        Assert.Equal(positions.Concat(targets), Enumerable.Range(0, ids.Length + targets.Length).Select(context.PositionOf));
+        var context = new DecodingContext(ids, new BlankPlace(division, positions[^1], RunsOn: positions[^1] == ids.Length - 1));
+        Assert.Equal(positions.Concat(targets), Enumerable.Range(0, ids.Length + targets.Length).Select(i => model.PositionOf(i, context.Place).Token));
         return context;
     }
 

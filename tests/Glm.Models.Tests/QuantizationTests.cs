@@ -45,7 +45,7 @@ public sealed class QuantizationTests : IDisposable
         Assert.Throws<OperationCanceledException>(() => Quantization.Quantize(model, 8, _workers, cancel: new CancellationToken(true)));
     }
 
-    private float[] Logits(Glm130B model)
+    private float[] Logits(LanguageModel model)
     {
         var context = new Context(_workers);
         int[] ids = [5, 77, 201, 204, 9];

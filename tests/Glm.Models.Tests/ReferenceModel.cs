@@ -32,10 +32,10 @@ internal static class ReferenceModel
     /// The segments that stand behind dense masks <c>[batch or 1, 1, seq, seq]</c> (true = blocked), as rows of the flattened batch. Neighbouring rows
     /// that see the same first key form a segment; its first row sees the bidirectional context. The masks must follow from the rule exactly.
     /// </summary>
-    public static AttentionSegment[] Segments(SafetensorsFile file)
+    public static AttentionSegment[] Segments(SafetensorsFile file, string tokens = "tokens")
     {
         var mask = file["attention_mask"];
-        int length = mask.Shape[^1], batch = file["tokens"].Shape[0], masks = mask.Shape[0];
+        int length = mask.Shape[^1], batch = file[tokens].Shape[0], masks = mask.Shape[0];
         bool[] blocked = Array.ConvertAll(mask.ToArray(), value => value != 0);
         var segments = new List<AttentionSegment>();
         for (int b = 0; b < batch; b++)

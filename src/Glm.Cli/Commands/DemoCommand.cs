@@ -45,7 +45,7 @@ internal sealed class DemoCommand
     {
         var (screen, config) = (_terminal.Screen, _loaded.Model.Config);
         Heading($"Glm.NET with {Path.GetFileName(Path.TrimEndingDirectorySeparator(_loaded.Path))}");
-        screen.MarkupLineInterpolated($"[bold]{config.ParameterCount:N0}[/] parameters, {config.NumLayers} layers of width {config.HiddenSize}; loaded in {_loaded.LoadTime.TotalSeconds:F2} s; {_loaded.Workers.Threads} threads, {Isa.CurrentName}");
+        screen.MarkupLineInterpolated($"[bold]{config.ParameterCount:N0}[/] parameters, {config.Shape.Layers} layers of width {config.Shape.Hidden}; loaded in {_loaded.LoadTime.TotalSeconds:F2} s; {_loaded.Workers.Threads} threads, {Isa.CurrentName}");
         double times = (double)Presets.Find("glm-130b")!.ParameterCount / config.ParameterCount;
         screen.MarkupLineInterpolated($"[grey]It is tiny and says silly things: GLM-130B, the same architecture in the same code, has {times:N0} times as many.[/]");
 
@@ -58,7 +58,7 @@ internal sealed class DemoCommand
 
         Heading("Three precisions, made from the same weights just now");
         screen.Write(ComparePrecisions());
-        double embedding = (double)config.VocabSize * config.HiddenSize / config.ParameterCount;
+        double embedding = (double)config.Shape.Vocabulary * config.Shape.Hidden / config.ParameterCount;
         screen.MarkupLineInterpolated($"[grey]Bits per byte (less is better) of two short texts that were written for this demo. INT8 and INT4 store the matrices of the layers, row by row as the original does; the embedding, {embedding:P0} of this model's parameters, stays in 16 bits.[/]");
     }
 
@@ -112,7 +112,7 @@ internal sealed class DemoCommand
         return table;
     }
 
-    private double BitsPerByte(Glm130B model, string resource)
+    private double BitsPerByte(LanguageModel model, string resource)
     {
         string text = Resource(resource);
         float[] scores = new Scorer(model, _loaded.Workers, _loaded.Tokenizer.Special).Score(_loaded.Tokenizer.Encode(text), _cancellation);
@@ -120,12 +120,12 @@ internal sealed class DemoCommand
     }
 
     /// <summary>Tokens per second, one after the other: the best of some rounds in which all take turns, because other programs only make it slower.</summary>
-    private double[] DecodingSpeeds(IReadOnlyList<Glm130B> models)
+    private double[] DecodingSpeeds(IReadOnlyList<LanguageModel> models)
     {
         const int Rounds = 5, Tokens = 64;
         var special = _loaded.Tokenizer.Special;
         int[] ids = [.. _loaded.Tokenizer.Encode(Lines("beginnings")[0]), special.GMask, special.Sop];
-        var context = new DecodingContext(ids, ids.Length - 1, BlankPosition: null);
+        var context = new DecodingContext(ids, new BlankPlace(ids.Length - 1, ids.Length - 2, RunsOn: true));
         double[] best = new double[models.Count];
         for (int round = 0; round < Rounds; round++)
             for (int i = 0; i < models.Count; i++)

@@ -80,7 +80,7 @@ internal static class EvalCommand
     }
 
     private static EvaluationResult Run(
-        string task, string file, LoadedModel loaded, Glm130B model, int maxItems, UnigramModel? unigram, IProgress<EvaluationProgress> progress,
+        string task, string file, LoadedModel loaded, LanguageModel model, int maxItems, UnigramModel? unigram, IProgress<EvaluationProgress> progress,
         CancellationToken cancellation)
     {
         if (task != BitsPerByteTask)

@@ -112,6 +112,16 @@ internal static unsafe class Vectors
         for (int i = 0; i < n; i += Width) Store(Vector512.Create(a) * Load(x + i, n - i), x + i, n - i);
     }
 
+    /// <summary>x[i] += a (first + i).</summary>
+    public static void AddRamp(float a, float first, float* x, int n)
+    {
+        for (int i = 0; i < n; i += Width)
+        {
+            var ramp = Vector512.Create(first + i) + Vector512<float>.Indices;
+            Store(Vector512.FusedMultiplyAdd(Vector512.Create(a), ramp, Load(x + i, n - i)), x + i, n - i);
+        }
+    }
+
     /// <summary>x = e^(x - shift); returns the sum.</summary>
     public static float ExpSum(float* x, float shift, int n)
     {

@@ -16,7 +16,7 @@ public readonly record struct AttentionSegment(int Start, int Length, int Divisi
 /// For each head, S = scale Q K^T, P = softmax over what the rule lets a row see, O = P V; a block of queries at a time, so that scores of masked
 /// blocks are never computed and no score outlives its block: the backward pass rebuilds P from the log-sum-exp of each row.
 /// With D = rowsum(dO O): dV = P^T dO, dS = P (dO V^T - D) scale, dQ = dS K, dK = dS^T Q. The original writes -10000 into masked scores, which is an
-/// exact 0 after the float32 softmax of rows that see at least themselves.
+/// exact 0 after the float32 softmax of rows that see at least themselves. With ALiBi a head's slope times (key - query) is added to S, which has no gradient.
 /// </remarks>
 public static unsafe class AttentionOperation
 {
@@ -28,8 +28,10 @@ public static unsafe class AttentionOperation
     /// <param name="layout">Where the heads are in it.</param>
     /// <param name="segments">Who sees whom; rows outside every segment give zeros.</param>
     /// <param name="dropout">Dropout probability on P, while training.</param>
+    /// <param name="slopes">Float32 slopes of ALiBi <c>[heads]</c>, if positions enter so (ChatGLM spec 8.2).</param>
     /// <returns><c>[rows, heads x head size]</c>.</returns>
-    public static Tensor Attention(this Context context, Tensor qkv, HeadLayout layout, AttentionSegment[] segments, float dropout = 0)
+    public static Tensor Attention(
+        this Context context, Tensor qkv, HeadLayout layout, AttentionSegment[] segments, float dropout = 0, Tensor? slopes = null)
     {
         int longest = 0, total = 0;
         foreach (var segment in segments)
@@ -44,7 +46,7 @@ public static unsafe class AttentionOperation
         if (total < qkv.Rows) output.Clear();
         var normalizers = context.Arena.Allocate(DType.Float32, layout.Heads, qkv.Rows);
         DropoutMask? mask = dropout > 0 && context.Training ? new DropoutMask(context, dropout) : null;
-        var pass = new Pass(context, qkv, output, layout, segments, longest, scale, normalizers, mask);
+        var pass = new Pass(context, qkv, output, layout, segments, longest, scale, normalizers, mask, slopes);
         context.Workers.For(segments.Length * layout.Heads, pass);
         if (context.Recording) RecordBackward(context, qkv, output, layout, segments, pass);
         return output;
@@ -65,7 +67,7 @@ public static unsafe class AttentionOperation
     /// <summary>What both passes read. As the body of a loop it is the forward pass, an item for every head of every segment.</summary>
     private readonly struct Pass(
         Context context, Tensor qkv, Tensor output, HeadLayout layout, AttentionSegment[] segments, int longest, float scale, Tensor normalizers,
-        DropoutMask? dropout) : ILoopBody
+        DropoutMask? dropout, Tensor? slopes) : ILoopBody
     {
         public void Invoke(int item, int worker) => Forward(segments[item / layout.Heads], item % layout.Heads, worker);
 
@@ -81,6 +83,7 @@ public static unsafe class AttentionOperation
                 {
                     float* row = scores + (long)(i - begin) * keys;
                     int visible = VisibleKeys(segment, i + 1);
+                    AddDistances(head, i, row, visible);
                     float max = Vectors.Max(row, visible), sum = Vectors.ExpSum(row, max, visible);
                     *Normalizer(segment, head, i) = max + MathF.Log(sum);
                     Vectors.Scale(1 / sum, row, visible);
@@ -120,6 +123,7 @@ public static unsafe class AttentionOperation
             float* o = scratch, upstream = output.Gradient!.Floats + row * output.Columns + head * size;
             TensorRows.ToFloats(output.Data + output.Type.Bytes(row * output.Columns + head * size), output.Type, o, size);
             var d = Vector512.Create(Vectors.Dot(o, upstream, size));
+            AddDistances(head, i, p, visible);
             Vectors.ExpSum(p, *Normalizer(segment, head, i), visible);
             if (dropout is { } mask)
             {
@@ -136,6 +140,11 @@ public static unsafe class AttentionOperation
             }
             new Span<float>(p + visible, keys - visible).Clear();
             new Span<float>(ds + visible, keys - visible).Clear();
+        }
+
+        private void AddDistances(int head, int i, float* scores, int visible)
+        {
+            if (slopes is not null) Vectors.AddRamp(slopes.Floats[head], -i, scores, visible);
         }
 
         private float* Normalizer(AttentionSegment segment, int head, int i) => normalizers.Floats + (long)head * qkv.Rows + segment.Start + i;

@@ -50,8 +50,10 @@ public static unsafe class CachedAttentionOperation
     /// The pages of this layer <c>[pages, 2 (key, value), heads, 64, head size]</c>, of which the keys are stored as <c>[head size, 64]</c>.
     /// </param>
     /// <param name="sequences">The sequences that the rows belong to. No two of them write to the same page.</param>
+    /// <param name="slopes">Float32 slopes of ALiBi <c>[heads]</c>, if positions enter so: slope x (key - query) is added to each score.</param>
     /// <returns><c>[rows, heads x head size]</c>.</returns>
-    public static Tensor CachedAttention(this Context context, Tensor qkv, HeadLayout layout, Tensor pages, ReadOnlySpan<CachedSequence> sequences)
+    public static Tensor CachedAttention(
+        this Context context, Tensor qkv, HeadLayout layout, Tensor pages, ReadOnlySpan<CachedSequence> sequences, Tensor? slopes = null)
     {
         int items = 0, parts = 0;
         foreach (var s in sequences)
@@ -66,7 +68,7 @@ public static unsafe class CachedAttentionOperation
         var cache = new HeadPages(pages, layout);
         context.Workers.For(sequences.Length * layout.KeyValueHeads, new AppendBody(context, qkv, layout, cache, sequences));
         var partial = parts == 0 ? null : context.Arena.Allocate(DType.Float32, parts * layout.KeyValueHeads, FewQueries, PartialAttention.Floats(layout.HeadSize));
-        context.Workers.For(items * layout.KeyValueHeads, new AttendBody(context, qkv, output, layout, cache, partial, sequences));
+        context.Workers.For(items * layout.KeyValueHeads, new AttendBody(context, qkv, output, layout, cache, partial, sequences, slopes));
         if (partial is not null) context.Workers.For(sequences.Length * layout.KeyValueHeads, new JoinBody(output, layout, partial, sequences));
         return output;
     }
@@ -121,7 +123,8 @@ public static unsafe class CachedAttentionOperation
 
     /// <summary>One piece of work of one sequence, all heads of one group.</summary>
     private readonly ref struct AttendBody(
-        Context context, Tensor qkv, Tensor output, HeadLayout layout, HeadPages cache, Tensor? partial, ReadOnlySpan<CachedSequence> sequences) : ILoopBody
+        Context context, Tensor qkv, Tensor output, HeadLayout layout, HeadPages cache, Tensor? partial, ReadOnlySpan<CachedSequence> sequences,
+        Tensor? slopes) : ILoopBody
     {
         private readonly ReadOnlySpan<CachedSequence> _sequences = sequences;
 
@@ -147,11 +150,13 @@ public static unsafe class CachedAttentionOperation
             int rows = (end - begin) * layout.GroupHeads, size = layout.HeadSize, padded = AttentionBlock.PaddedSize(size);
             float* memory = context.Scratch(worker, PageTokens * (2L * size + padded) + AttentionBlock.Floats(rows, size));
             float* keys = memory, values = keys + PageTokens * size, paddedValues = values + PageTokens * size;
-            var block = new AttentionBlock(rows, size, paddedValues + PageTokens * padded);
+            var block = new AttentionBlock(rows, size, paddedValues + PageTokens * padded, withSlopes: slopes is not null);
             InstructionSet isa = Isa.Current;
             ReadQueries(sequence, begin, end, group, block.Rows);
             block.Begin(1 / MathF.Sqrt(size), isa);
             for (int row = 0; row < rows; row++) block.SetVisible(row, sequence.Visible(begin + row / layout.GroupHeads));
+            if (slopes is not null)
+                for (int row = 0; row < rows; row++) block.SetSlope(row, Slope(group, row));
 
             int visible = sequence.Visible(end - 1);
             for (int key = 0; key < visible; key += PageTokens)
@@ -202,6 +207,8 @@ public static unsafe class CachedAttentionOperation
                     if (visible <= 0) continue;
                     new Span<float>(scores, PageTokens).Clear();
                     Vectors.AddWeightedRows(queries + row * size, pageKeys, size, scores, PageTokens);
+                    // The distance is counted from the last key that the query sees: what is the same for all keys of a query, the softmax takes out.
+                    if (slopes is not null) Vectors.AddRamp(Slope(group, row), key + 1 - sequence.Visible(row / layout.GroupHeads), scores, Math.Min(visible, PageTokens));
                     new PartialAttention(results, row, size).Add(scores, pageValues, Math.Min(visible, PageTokens));
                 }
             }
@@ -213,6 +220,8 @@ public static unsafe class CachedAttentionOperation
                 Write(sequence, row / layout.GroupHeads, group * layout.GroupHeads + row % layout.GroupHeads, result.Sums);
             }
         }
+
+        private float Slope(int group, int row) => slopes!.Floats[group * layout.GroupHeads + row % layout.GroupHeads];
 
         private void Write(in CachedSequence sequence, int token, int head, float* values) =>
             TensorRows.FromFloats(values, output.AsMatrix().At(sequence.Start + token, head * layout.HeadSize), output.Type, layout.HeadSize);

@@ -1,18 +1,10 @@
-using System.Runtime.Intrinsics;
-
 namespace Glm.Tensors;
 
 /// <summary>What makes one gated linear unit differ from another.</summary>
-internal interface IGate
+internal interface IGate : IActivation
 {
     /// <summary>Whether the gate is the first half of the input, rather than the second.</summary>
     static abstract bool IsFirst { get; }
-
-    /// <summary>The activation a(v) of a gate.</summary>
-    static abstract Vector512<float> Activation(Vector512<float> v);
-
-    /// <summary>a(v) and its derivative.</summary>
-    static abstract (Vector512<float> Activation, Vector512<float> Slope) WithSlope(Vector512<float> v);
 }
 
 /// <summary>Gated linear units y = u a(v), where the input <c>[rows, 2 inner]</c> holds the gate v and the other half u. du = dy a(v); dv = dy u a'(v).</summary>

@@ -102,6 +102,24 @@ public sealed class OperationTests
 
     [Theory]
     [MemberData(nameof(Shapes))]
+    public void GeluTanh(DType type, int rows, int columns) => OperationCheck.Require(
+        (context, t) => context.GeluTanh(t[0]), x => ScalarTwins.GeluTanh(x[0]), type, [Input.Single(type, rows, columns)]);
+
+    [Fact]
+    public void GeluTanh_of_far_numbers_is_finite()
+    {
+        using var workers = new Workers(1);
+        var y = new Context(workers).GeluTanh(Tensor.From([-1e4f, -90, 90, 1e4f], 1, 4)).ToArray();
+        Assert.Equal([0f, 0f, 90f, 1e4f], Array.ConvertAll(y, v => MathF.Abs(v) < 1e-30f ? 0 : v));
+    }
+
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public void Relu(DType type, int rows, int columns) => OperationCheck.Require(
+        (context, t) => context.Relu(t[0]), x => Array.ConvertAll(x[0], v => Math.Max(0, v)), type, [Input.Single(type, rows, columns)]);
+
+    [Theory]
+    [MemberData(nameof(Shapes))]
     public void Residual(DType type, int rows, int columns) => OperationCheck.Require(
         (context, t) => context.Residual(t[0], t[1], 2.5f), x => [.. x[0].Zip(x[1], (a, f) => 2.5 * a + f)],
         type, [Input.Of(type, rows, columns), Input.Of(type, rows, columns)]);
@@ -114,6 +132,18 @@ public sealed class OperationTests
         OperationCheck.Require(
             (context, t) => context.Embedding(t[0], context.Integers(ids), 0.1f), x => ScalarTwins.Select(x[0], ids, columns),
             type, [new(type, [7, columns], Factor: 0.1f)]);
+    }
+
+    [Fact]
+    public void Embedding_from_a_row_on()
+    {
+        int[] ids = Ids(9, below: 5);
+        OperationCheck.Require(
+            (context, t) => context.Embedding(t[0], context.Integers(ids), firstRow: 2), x => ScalarTwins.Select(x[0], Array.ConvertAll(ids, id => id + 2), 3),
+            DType.Float32, [Input.Of(DType.Float32, 7, 3)]);
+        using var workers = new Workers(1);
+        var context = new Context(workers);
+        Assert.Throws<GlmException>(() => context.Embedding(Tensor.Zeros(DType.Float32, 7, 3), context.Integers([5]), firstRow: 2));
     }
 
     [Theory]

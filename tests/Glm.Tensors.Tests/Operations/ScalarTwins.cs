@@ -51,6 +51,9 @@ internal static class ScalarTwins
         return 0.5 + sum * Math.Exp(-x * x / 2) / Math.Sqrt(2 * Math.PI);
     }
 
+    /// <summary>y = x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))</summary>
+    public static double[] GeluTanh(double[] z) => Array.ConvertAll(z, x => x / 2 * (1 + Math.Tanh(Math.Sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x))));
+
     /// <summary>y[i] = table[ids[i]]</summary>
     public static double[] Select(double[] table, int[] ids, int width) => [.. ids.SelectMany(id => table.Skip(id * width).Take(width))];
 
@@ -84,8 +87,12 @@ internal static class ScalarTwins
         }
     }
 
-    /// <summary>O = softmax(Q K^T / sqrt(head size)) V over j &lt; max(division, i + 1); <paramref name="keep"/>(row, head, column) multiplies the probabilities.</summary>
-    public static double[] Attention(double[] qkv, HeadLayout layout, int rows, AttentionSegment[] segments, Func<int, int, int, double>? keep = null)
+    /// <summary>
+    /// O = softmax(Q K^T / sqrt(head size) + slope (j - i)) V over j &lt; max(division, i + 1); <paramref name="keep"/>(row, head, column) multiplies the
+    /// probabilities.
+    /// </summary>
+    public static double[] Attention(
+        double[] qkv, HeadLayout layout, int rows, AttentionSegment[] segments, Func<int, int, int, double>? keep = null, float[]? slopes = null)
     {
         int size = layout.HeadSize, width = qkv.Length / rows;
         var output = new double[rows * layout.Heads * size];
@@ -97,6 +104,7 @@ internal static class ScalarTwins
                     var scores = new double[Math.Min(segment.Length, Math.Max(segment.Division, i + 1))];
                     for (int j = 0; j < scores.Length; j++)
                     {
+                        if (slopes is not null) scores[j] = slopes[head] * (double)(j - i);
                         int key = (segment.Start + j) * width + layout.KeyOffset + group * layout.KeyValueStride;
                         for (int k = 0; k < size; k++) scores[j] += qkv[query + k] * qkv[key + k] / Math.Sqrt(size);
                     }

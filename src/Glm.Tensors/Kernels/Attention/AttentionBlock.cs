@@ -20,11 +20,15 @@ internal readonly unsafe ref struct AttentionBlock
     private const int Lanes = AttentionTile.Lanes;
 
     private readonly int _rows, _panels, _size, _paddedSize;
-    private readonly float* _queries, _sums, _maxima, _totals, _factors, _scores, _spare;
+    private readonly float* _queries, _sums, _maxima, _totals, _slopes, _factors, _scores, _spare;
     private readonly int* _visible;
+    private readonly bool _withSlopes;
 
-    /// <summary>A block of <paramref name="rows"/> queries of width <paramref name="size"/>, in <see cref="Floats"/> floats of scratch memory.</summary>
-    public AttentionBlock(int rows, int size, float* memory)
+    /// <summary>
+    /// A block of <paramref name="rows"/> queries of width <paramref name="size"/>, in <see cref="Floats"/> floats of scratch memory; whether scores fall with
+    /// the distance of the key (<see cref="SetSlope"/>).
+    /// </summary>
+    public AttentionBlock(int rows, int size, float* memory, bool withSlopes = false)
     {
         _rows = rows;
         _panels = Panels(rows);
@@ -35,14 +39,16 @@ internal readonly unsafe ref struct AttentionBlock
         _maxima = _sums + (long)_panels * Lanes * _paddedSize;
         _totals = _maxima + _panels * Lanes;
         _visible = (int*)(_totals + _panels * Lanes);
-        _factors = (float*)(_visible + _panels * Lanes);
+        _slopes = (float*)(_visible + _panels * Lanes);
+        _withSlopes = withSlopes;
+        _factors = _slopes + _panels * Lanes;
         _scores = _factors + Lanes;
         _spare = _scores + Keys * Lanes;
     }
 
     /// <summary>Scratch memory of a block, of which the last <paramref name="rows"/> x <paramref name="size"/> or more are <see cref="Rows"/>.</summary>
     public static long Floats(int rows, int size) =>
-        Panels(rows) * (long)Lanes * (size + PaddedSize(size) + 3) + Lanes + Keys * Lanes + Panels(rows) * (long)Lanes * size;
+        Panels(rows) * (long)Lanes * (size + PaddedSize(size) + 4) + Lanes + Keys * Lanes + Panels(rows) * (long)Lanes * size;
 
     /// <summary>Columns of a row of values: whole tiles of sums.</summary>
     public static int PaddedSize(int size) => (size + AttentionTile.Rows - 1) / AttentionTile.Rows * AttentionTile.Rows;
@@ -69,6 +75,16 @@ internal readonly unsafe ref struct AttentionBlock
         for (; row < end; row++) _visible[row] = keys;
     }
 
+    /// <summary>
+    /// By how much the scores of query <paramref name="row"/> fall from key to key. The distance is counted from the last key that it sees: what is the same for
+    /// all keys of a query, the softmax takes out.
+    /// </summary>
+    public void SetSlope(int row, float slope)
+    {
+        int end = row == _rows - 1 ? _panels * Lanes : row + 1;
+        for (; row < end; row++) _slopes[row] = slope;
+    }
+
     /// <summary>Takes in a page.</summary>
     /// <param name="first">Number of its first key.</param>
     /// <param name="keys"><c>[size, 64]</c>: the elements of a key stand below one another.</param>
@@ -84,6 +100,7 @@ internal readonly unsafe ref struct AttentionBlock
             float* queries = _queries + (long)panel * Lanes * _size, sums = _sums + (long)panel * Lanes * _paddedSize;
             for (int key = 0; key < count; key += AttentionTile.Rows)
                 AttentionTile.Run(_size, keys + key, Keys, queries, null, _scores + key * Lanes, isa);
+            if (_withSlopes) AddDistances(visible, _slopes + panel * Lanes, first, count);
             if (visible[0] < first + count) Hide(visible, first, count);
             Exponentiate(count, _maxima + panel * Lanes, _totals + panel * Lanes);
             for (int column = 0; column < _size; column += AttentionTile.Rows)
@@ -100,6 +117,20 @@ internal readonly unsafe ref struct AttentionBlock
             float* target = _spare + (long)panel * Lanes * _size;
             Packing.Pack(Matrix.Dense(_sums + (long)panel * Lanes * _paddedSize, _size, Lanes), 0, _size, 0, rows, _size, target, null, isa);
             for (int row = 0; row < rows; row++) Vectors.Scale(1 / _totals[panel * Lanes + row], target + (long)row * _size, _size);
+        }
+    }
+
+    /// <summary>Adds slope x (key - last visible key).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void AddDistances(int* visible, float* slopes, int first, int count)
+    {
+        for (int lane = 0; lane < Lanes; lane += Vectors.Width)
+        {
+            var slope = Vector512.Load(slopes + lane);
+            var distance = Vector512.ConvertToSingle(Vector512.Create(first + 1) - Vector512.Load(visible + lane));
+            float* scores = _scores + lane;
+            for (int key = 0; key < count; key++, scores += Lanes, distance += Vector512<float>.One)
+                Vector512.FusedMultiplyAdd(slope, distance, Vector512.Load(scores)).Store(scores);
         }
     }
 

@@ -1,0 +1,57 @@
+using Glm.Tensors;
+
+namespace Glm.Tests;
+
+/// <summary>Attention whose scores fall with the distance of the key, against the scalar twin.</summary>
+public sealed class AlibiTests
+{
+    [Theory]
+    [InlineData(DType.Float32, 0)]
+    [InlineData(DType.BFloat16, 0)]
+    [InlineData(DType.Float32, 0.25f)]
+    public void Whole_sequences(DType type, float dropout)
+    {
+        AttentionSegment[] segments = [new(0, 17, 5), new(17, 1, 0), new(20, 9, 0)];
+        foreach (int size in new[] { 1, 3, 8 })
+            foreach (var layout in OperationTests.Layouts(heads: 4, size)) Require(type, layout, 30, segments, dropout);
+        Require(type, HeadLayout.Interleaved(2, 3), 70, [new(0, 70, 0)], dropout);
+    }
+
+    /// <summary>A sequence in parts over the cache, past the borders of pages and of blocks of rows.</summary>
+    [Fact]
+    public void Cached_in_parts()
+    {
+        var random = new Random(3);
+        using var workers = new Workers(2);
+        foreach (var layout in OperationTests.Layouts(heads: 6, size: 5))
+            foreach (int length in new[] { 1, 63, 65, 200 })
+            {
+                int width = OperationTests.Width(layout), outer = layout.Heads * layout.HeadSize;
+                var slopes = Slopes(layout.Heads);
+                float[] values = OperationCheck.Values(Input.Of(DType.Float32, length, width), random);
+                double[] expected = ScalarTwins.Attention(Array.ConvertAll(values, v => (double)v), layout, length, [new(0, length, 0)], slopes: slopes.ToArray());
+                var context = new Context(workers);
+                var pages = Tensor.Zeros(DType.Float32, 4, 2, layout.KeyValueHeads, CachedAttentionOperation.PageTokens, layout.HeadSize);
+                var found = new float[length * outer];
+                for (int past = 0, count; past < length; past += count)
+                {
+                    count = Math.Min(length - past, 1 + random.Next(90));
+                    var qkv = context.Floats(values.AsSpan(past * width, count * width), count, width);
+                    context.CachedAttention(qkv, layout, pages, [new CachedSequence(0, count, past, 0, [2, 0, 3, 1])], slopes).CopyTo(found.AsSpan(past * outer, count * outer));
+                }
+                OperationCheck.RequireClose($"{layout}, {length} tokens", expected, found, 2e-5);
+            }
+    }
+
+    private static void Require(DType type, HeadLayout layout, int rows, AttentionSegment[] segments, float dropout)
+    {
+        var slopes = Slopes(layout.Heads);
+        OperationCheck.Require(
+            (context, t) => context.Attention(t[0], layout, segments, dropout, slopes),
+            x => ScalarTwins.Attention(x[0], layout, rows, segments,
+                dropout == 0 ? null : (row, head, column) => OperationTests.Kept(11, 0, ((long)row * layout.Heads + head) * rows + column), slopes.ToArray()),
+            type, [Input.Of(type, rows, OperationTests.Width(layout))], type == DType.Float32 ? 5e-5 : 1e-2);
+    }
+
+    private static Tensor Slopes(int heads) => Tensor.From([.. Enumerable.Range(1, heads).Select(head => MathF.Pow(0.6f, head))], heads);
+}
