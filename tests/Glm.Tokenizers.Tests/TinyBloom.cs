@@ -1,5 +1,4 @@
 using System.Text;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 
 namespace Glm.Tokenizers.Tests;
@@ -38,7 +37,7 @@ internal static class TinyBloom
         string folder = Directory.CreateTempSubdirectory().FullName;
         try
         {
-            File.WriteAllText(Path.Combine(folder, "tokenizer.json"), json.ToJsonString(new JsonSerializerOptions { WriteIndented = true }), new UTF8Encoding(false));
+            File.WriteAllText(Path.Combine(folder, "tokenizer.json"), json.ToString(), new UTF8Encoding(false));
             return Tokenizer.Load(folder);
         }
         finally { Directory.Delete(folder, recursive: true); }
