@@ -1,5 +1,3 @@
-using System.Text.Encodings.Web;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 
 namespace Glm.Tokenizers;
@@ -7,9 +5,6 @@ namespace Glm.Tokenizers;
 /// <summary>A template of messages that a role's token begins: the token, the metadata with a newline, the content, each part encoded on its own.</summary>
 public abstract class RoleTemplate : ChatTemplate
 {
-    /// <summary>As Python's <c>json.dumps(x, indent=4, ensure_ascii=False)</c> writes.</summary>
-    private static readonly JsonWriterOptions Indented = new() { Indented = true, IndentSize = 4, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-
     private readonly RoleTokens _roles;
 
     private protected RoleTemplate(Tokenizer tokenizer) : base(tokenizer) =>
@@ -20,12 +15,12 @@ public abstract class RoleTemplate : ChatTemplate
     {
         RequireMessages(messages);
         var ids = new List<int>(Tokenizer.Special.Before);
-        foreach (var message in messages)
+        foreach (var message in messages.SelectMany(message => message.Tools is null ? [message] : WithTools(message, message.Tools)))
         {
             if (message.Metadata.Contains('\n', StringComparison.Ordinal)) throw new GlmException($"metadata: expected one line, found \"{message.Metadata.ReplaceLineEndings("\\n")}\"");
             ids.Add(TokenOf(message.Role));
             Tokenizer.Encode(message.Metadata + "\n", ids);
-            Tokenizer.Encode(message.Tools is null ? message.Content : WithTools(message.Content, message.Tools), ids);
+            Tokenizer.Encode(message.Content, ids);
         }
         ids.Add(_roles.Assistant);
         return [.. ids];
@@ -45,18 +40,11 @@ public abstract class RoleTemplate : ChatTemplate
         return messages;
     }
 
-    /// <summary>The content of a message that announces tools.</summary>
-    private protected abstract string WithTools(string content, JsonNode tools);
+    /// <summary>What a message that announces tools becomes.</summary>
+    private protected abstract IEnumerable<ChatMessage> WithTools(ChatMessage message, JsonNode tools);
 
     /// <summary>Whether the first line of an answer is the name of a tool; without one, all of it is text.</summary>
     private protected virtual bool IsToolName(string line, string rest) => line.Length > 0;
-
-    private protected static string Json(JsonNode node)
-    {
-        using var stream = new MemoryStream();
-        using (var writer = new Utf8JsonWriter(stream, Indented)) node.WriteTo(writer);
-        return System.Text.Encoding.UTF8.GetString(stream.ToArray());
-    }
 
     private ChatMessage MessageOf(string text)
     {
@@ -81,13 +69,13 @@ public sealed class ChatGlm3Template : RoleTemplate
 {
     internal ChatGlm3Template(Tokenizer tokenizer) : base(tokenizer) { }
 
-    private protected override string WithTools(string content, JsonNode tools) => $"{content}\n{Json(tools)}";
+    private protected override IEnumerable<ChatMessage> WithTools(ChatMessage message, JsonNode tools) => [message with { Content = $"{message.Content}\n{PythonJson.Write(tools)}" }];
 }
 
 /// <summary>GLM-4 (ChatGLM spec 12.5); of tools, functions.</summary>
 public sealed class Glm4Template : RoleTemplate
 {
-    /// <summary>The words with which the model was trained; what a system message says itself follows them.</summary>
+    /// <summary>The words with which the model was trained.</summary>
     private const string Introduction = "你是一个名为 GLM-4 的人工智能助手。你是基于智谱AI训练的语言模型 GLM-4 模型开发的，你的任务是针对用户的问题和要求提供适当的答复和支持。\n\n# 可用工具",
         Arguments = "在调用上述函数时，请使用 Json 格式表示调用的参数。";
 
@@ -97,16 +85,18 @@ public sealed class Glm4Template : RoleTemplate
     private protected override bool IsToolName(string line, string rest) =>
         line.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' or '.') && rest.AsSpan().TrimStart() is ['{', ..];
 
-    private protected override string WithTools(string content, JsonNode tools)
+    // Tools are a system message of their own, before what the message itself says.
+    private protected override IEnumerable<ChatMessage> WithTools(ChatMessage message, JsonNode tools)
     {
         if (tools is not JsonArray list) throw new GlmException("tools: expected a list, found another value");
-        return Introduction + string.Concat(list.Select(Describe)) + (content.Length > 0 ? "\n\n" + content : "");
+        yield return new ChatMessage(ChatRole.System, Introduction + string.Concat(list.Select(Describe)));
+        if (message.Content.Length > 0) yield return message with { Tools = null };
     }
 
     private static string Describe(JsonNode? tool, int index)
     {
         var function = tool is JsonObject entry && entry["function"] is JsonObject inner ? inner : tool as JsonObject;
-        return function?["name"] is JsonValue value && value.TryGetValue(out string? name) ? $"\n\n## {name}\n\n{Json(function)}\n{Arguments}"
+        return function?["name"] is JsonValue value && value.TryGetValue(out string? name) ? $"\n\n## {name}\n\n{PythonJson.Write(function)}\n{Arguments}"
             : throw new GlmException($"tools[{index}]: expected a function with a name, found none");
     }
 }
