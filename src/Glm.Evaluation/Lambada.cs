@@ -57,14 +57,14 @@ public sealed class Lambada(Session session, Tokenizer tokenizer)
     /// <summary>The word that the model expects after a text.</summary>
     public string Predict(string text, bool unidirectional, CancellationToken cancellation = default)
     {
-        var special = tokenizer.Special;
+        var special = tokenizer.Blanks;
         int[] endTokens = [special.Eop, special.Eos];
         int[] ids = tokenizer.Encode(text);
         int room = Math.Max(0, session.Model.MaxSequenceLength - NewTokens - 2);
         if (ids.Length > room) ids = ids[^room..]; // the end of a long text is kept (spec 8.3)
         var context = unidirectional
-            ? new DecodingContext([special.GMask, special.Sop, .. ids], new BlankPlace(1, 0, RunsOn: true))
-            : new DecodingContext([.. ids, special.GMask, special.Sop], new BlankPlace(ids.Length + 1, ids.Length, RunsOn: true));
+            ? new DecodingContext([special.Continuation, special.Sop, .. ids], new BlankPlace(1, 0, RunsOn: true))
+            : new DecodingContext([.. ids, special.Continuation, special.Sop], new BlankPlace(ids.Length + 1, ids.Length, RunsOn: true));
         var strategy = new BeamSearchStrategy(new BeamSearchOptions
         {
             NumBeams = Beams,

@@ -18,16 +18,16 @@ public sealed partial class BlankFiller
     private const int MaximumGeneratedBlanks = 16;
 
     private readonly Session _session;
-    private readonly SpecialTokens _special;
+    private readonly BlankTokens _special;
     private readonly Tokenizer? _tokenizer;
 
     /// <summary>Fills blanks in texts.</summary>
     /// <exception cref="GlmException">The model is causal, so it cannot see what follows a blank.</exception>
-    public BlankFiller(Session session, Tokenizer tokenizer) : this(session, tokenizer.Special) => _tokenizer = tokenizer;
+    public BlankFiller(Session session, Tokenizer tokenizer) : this(session, tokenizer.Blanks) => _tokenizer = tokenizer;
 
     /// <summary>Fills blanks in token ids.</summary>
     /// <exception cref="GlmException">The model is causal, so it cannot see what follows a blank.</exception>
-    public BlankFiller(Session session, SpecialTokens special)
+    public BlankFiller(Session session, BlankTokens special)
     {
         if (session.Model.IsCausal) throw new GlmException("model: expected one that sees its context in both directions to fill blanks, found a causal one");
         _session = session;
@@ -55,7 +55,7 @@ public sealed partial class BlankFiller
     public static IReadOnlyList<string> Around(Tokenizer tokenizer, string text)
     {
         int[] ids = Encode(tokenizer, text);
-        int mask = FilledMask(ids, tokenizer.Special);
+        int mask = FilledMask(ids, tokenizer.Blanks);
         if (!ids.Contains(mask)) return [tokenizer.Decode(ids), ""];
         var parts = new List<string>();
         ReadOnlySpan<int> rest = ids;
@@ -72,14 +72,14 @@ public sealed partial class BlankFiller
     public FilledText Fill(ReadOnlySpan<int> prompt, FillOptions options, Action<BlankPiece>? onPiece = null, CancellationToken cancellation = default)
     {
         if (prompt.IsEmpty) throw new GlmException("prompt: expected some ids, found none");
-        bool open = IsMask(prompt[^1]) || !prompt.ContainsAny([_special.Mask, _special.SMask, _special.GMask]);
+        bool open = IsMask(prompt[^1]) || !prompt.ToArray().Any(IsMask);
         return FillIds(prompt.ToArray(), open, options, onPiece, cancellation);
     }
 
     private FilledText FillIds(int[] ids, bool open, FillOptions options, Action<BlankPiece>? onPiece, CancellationToken cancellation)
     {
         if (_tokenizer is null && options.Stop.Count > 0) throw new InvalidOperationException("stop strings take a tokenizer");
-        int[] sequence = [.. ids, .. ids.Any(IsMask) ? Array.Empty<int>() : [_special.GMask], .. open ? Array.Empty<int>() : [_special.Eos]];
+        int[] sequence = [.. ids, .. ids.Any(IsMask) ? Array.Empty<int>() : [_special.Continuation], .. open ? Array.Empty<int>() : [_special.Eos]];
         int longest = _session.Model.MaxSequenceLength;
         if (sequence.Length > longest) throw new GlmException($"text: expected at most {longest} tokens, which is what the model reads, found {sequence.Length}");
         int mask = FilledMask(sequence, _special);
@@ -153,8 +153,8 @@ public sealed partial class BlankFiller
     private static int[] Encode(Tokenizer tokenizer, string text) =>
         tokenizer.EncodeWithMasks(tokenizer is GlmTokenizer ? SpaceBeforeMask().Replace(text, "") : text);
 
-    private static int FilledMask(ReadOnlySpan<int> ids, SpecialTokens special) =>
-        ids.Contains(special.Mask) ? special.Mask : ids.Contains(special.SMask) ? special.SMask : special.GMask;
+    private static int FilledMask(ReadOnlySpan<int> ids, BlankTokens special) =>
+        ids.Contains(special.Mask) ? special.Mask : special.SMask is { } sentence && ids.Contains(sentence) ? sentence : special.Continuation;
 
     private bool IsMask(int id) => id == _special.Mask || id == _special.SMask || id == _special.GMask;
 

@@ -15,7 +15,7 @@ public sealed class Scorer
 
     private readonly LanguageModel _model;
     private readonly Context _context;
-    private readonly SpecialTokens _special;
+    private readonly (int Mask, int Sop) _start;
     private readonly ScoringOptions _options;
 
     /// <summary>A scorer over a model.</summary>
@@ -28,7 +28,9 @@ public sealed class Scorer
     {
         _model = model;
         _context = new Context(workers, activationType) { InputBits = model.InputBits };
-        _special = special;
+        _start = special.Blanks is { } blanks ? (blanks.Continuation, blanks.Sop)
+            : special.Before is [var first, var second] ? (first, second)
+            : throw new GlmException("tokenizer: expected one with [gMASK] and sop to score texts, found neither");
         _options = options ?? new ScoringOptions();
         if (_options.MaxSequenceLength > model.MaxSequenceLength)
             throw new GlmException($"max_sequence_length: expected at most the model's {model.MaxSequenceLength}, found {_options.MaxSequenceLength}");
@@ -54,7 +56,7 @@ public sealed class Scorer
         int[] scored = new int[texts.Count];
         long done = 0;
         foreach (var batch in Batches(texts.SelectMany((text, index) =>
-            ScoringWindow.Of(text, longest, stride, _special.GMask, _special.Sop, _options.Unidirectional || _model.IsCausal).Select(window => (index, window)))))
+            ScoringWindow.Of(text, longest, stride, _start.Mask, _start.Sop, _options.Unidirectional || _model.IsCausal).Select(window => (index, window)))))
         {
             cancellation.ThrowIfCancellationRequested();
             float[] values = Score([.. batch.Select(item => item.Window)]);

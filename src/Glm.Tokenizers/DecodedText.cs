@@ -5,13 +5,14 @@ using System.Text;
 namespace Glm.Tokenizers;
 
 /// <summary>
-/// Collects what ids decode to. Bytes wait until they form a whole character or can no longer become one; each byte that is not
-/// part of a character then becomes U+FFFD, as in SentencePiece.
+/// Collects what ids decode to. Bytes wait until they form a whole character or can no longer become one. What is no character becomes U+FFFD: each byte
+/// where bytes come one by one, as in SentencePiece; each longest beginning of a character where they come in strings, as in Python.
 /// </summary>
 internal sealed class DecodedText
 {
     private readonly StringBuilder _text = new();
     private readonly List<byte> _bytes = [];
+    private bool _strings;
 
     /// <summary>Whether nothing has been decoded yet, so that the space of the dummy prefix is still to be dropped.</summary>
     public bool AtStart { get; set; } = true;
@@ -39,6 +40,14 @@ internal sealed class DecodedText
         DecodeBytes(final: false);
     }
 
+    /// <summary>Appends some bytes of UTF-8.</summary>
+    public void Append(ReadOnlySpan<byte> bytes)
+    {
+        _strings = true;
+        _bytes.AddRange(bytes);
+        DecodeBytes(final: false);
+    }
+
     /// <summary>Ends a run of bytes: what is not a whole character by now never will be.</summary>
     public void EndBytes() => DecodeBytes(final: true);
 
@@ -58,7 +67,7 @@ internal sealed class DecodedText
         {
             OperationStatus status = Rune.DecodeFromUtf8(rest, out Rune rune, out int consumed);
             if (status == OperationStatus.NeedMoreData && !final) break;
-            if (status != OperationStatus.Done) (rune, consumed) = (Rune.ReplacementChar, 1);
+            if (status != OperationStatus.Done && !_strings) (rune, consumed) = (Rune.ReplacementChar, 1);
             _text.Append(chars[..rune.EncodeToUtf16(chars)]);
             AtStart = false;
             rest = rest[consumed..];

@@ -25,8 +25,18 @@ public sealed class GlmTokenizer : Tokenizer
         _pieces = new SentencePieceTokenizer(model, name);
         int Find(string piece) => _pieces.IdOf(piece) is var id && model.Pieces[id].Type == PieceType.Control ? id
             : throw new GlmException($"{name}: pieces: expected the control piece {piece}, found none");
-        Special = new SpecialTokens(Find("[MASK]"), Find("[gMASK]"), Find("[sMASK]"), Find("eod"), Find("sop"), Find("eop"), Find("</s>"), Find("<pad>"));
+        Special = new SpecialTokens
+        {
+            Names = SpecialPieces.Skip(1).ToDictionary(piece => piece, Find),
+            End = [Find("eop"), Find("</s>")],
+            Pad = Find("<pad>"),
+            Eod = Find("eod"),
+            Blanks = new BlankTokens(Find("[MASK]"), Find("[gMASK]"), Find("[sMASK]"), Find("sop"), Find("eop"), Find("</s>")),
+        };
     }
+
+    /// <inheritdoc/>
+    public override VocabularyKind Kind => VocabularyKind.GlmNet;
 
     /// <inheritdoc/>
     public override int VocabularySize => _pieces.VocabularySize;
@@ -58,7 +68,7 @@ public sealed class GlmTokenizer : Tokenizer
     // Blanks are shown, so that a text with blanks comes back; other control pieces vanish.
     internal override void Decode(int id, DecodedText output)
     {
-        if (id == Special.Mask || id == Special.GMask || id == Special.SMask) output.Append(PieceText(id));
+        if (IsMask(id)) output.Append(PieceText(id));
         else _pieces.Decode(id, output);
     }
 }

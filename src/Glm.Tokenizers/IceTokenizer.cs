@@ -1,6 +1,3 @@
-using System.Globalization;
-using System.Text;
-
 namespace Glm.Tokenizers;
 
 /// <summary>Which of the two published behaviours of GLM-130B's tokenizer to follow.</summary>
@@ -29,7 +26,7 @@ public sealed record IceOptions
 public sealed class IceTokenizer : Tokenizer
 {
     private const int ImageTokens = 20000, TextPieces = 130000, FirstCommand = ImageTokens + TextPieces;
-    private const int PaddedSize = 150528, NewlinePiece = 4, EosPiece = 2, MaximumBlank = 80;
+    private const int PaddedSize = 150528, NewlinePiece = IceWhitespace.NewlinePiece, EosPiece = 2, MaximumBlank = IceWhitespace.LongestBlank;
     private const int TabPiece = TextPieces + 8, FirstBlankPiece = TabPiece + 1, FirstBytePiece = FirstBlankPiece + MaximumBlank - 1;
     private static readonly string[] CommandNames = ["[MASK]", "[gMASK]", "[sMASK]", "eod", "sop", "eop", "ENC", "dBLOCK"];
 
@@ -52,13 +49,25 @@ public sealed class IceTokenizer : Tokenizer
         }, name);
     }
 
+    /// <inheritdoc/>
+    public override VocabularyKind Kind => VocabularyKind.Glm130B;
+
     /// <summary>The padded size of GLM-130B's embedding table; ids above the known ones decode to nothing.</summary>
     public override int VocabularySize => PaddedSize;
 
     /// <inheritdoc/>
-    public override SpecialTokens Special { get; } = new(
-        Mask: FirstCommand, GMask: FirstCommand + 1, SMask: FirstCommand + 2, Eod: FirstCommand + 3,
-        Sop: FirstCommand + 4, Eop: FirstCommand + 5, Eos: ImageTokens + EosPiece, Pad: 0);
+    public override SpecialTokens Special { get; } = new()
+    {
+        Names = new Dictionary<string, int>
+        {
+            ["[MASK]"] = FirstCommand, ["[gMASK]"] = FirstCommand + 1, ["[sMASK]"] = FirstCommand + 2, ["<eod>"] = FirstCommand + 3,
+            ["<sop>"] = FirstCommand + 4, ["<eop>"] = FirstCommand + 5, ["<ENC>"] = FirstCommand + 6, ["<dBLOCK>"] = FirstCommand + 7, ["</s>"] = ImageTokens + EosPiece,
+        },
+        End = [FirstCommand + 5, ImageTokens + EosPiece],
+        Pad = 0,
+        Eod = FirstCommand + 3,
+        Blanks = new BlankTokens(Mask: FirstCommand, GMask: FirstCommand + 1, SMask: FirstCommand + 2, Sop: FirstCommand + 4, Eop: FirstCommand + 5, Eos: ImageTokens + EosPiece),
+    };
 
     /// <inheritdoc/>
     public override void Encode(ReadOnlySpan<char> text, List<int> ids)
@@ -107,22 +116,7 @@ public sealed class IceTokenizer : Tokenizer
         output.AtStart = true;
     }
 
-    private string Replace(ReadOnlySpan<char> text)
-    {
-        if (_options.Mode == IceMode.Original) return text.ToString().Replace("\n", "<n>");
-        var replaced = new StringBuilder(text.Length);
-        for (int length; !text.IsEmpty; text = text[length..])
-        {
-            // A long run of spaces becomes blanks of 80 and a rest, as if the longest runs were replaced first.
-            int spaces = text[..Math.Min(text.Length, MaximumBlank)] is var next && next.IndexOfAnyExcept(' ') is >= 0 and int end ? end : next.Length;
-            length = Math.Max(spaces, 1);
-            if (spaces > 1) replaced.Append(CultureInfo.InvariantCulture, $"<|blank_{spaces}|>");
-            else if (text[0] == '\n') replaced.Append("<n>");
-            else if (text[0] == '\t') replaced.Append("<|tab|>");
-            else replaced.Append(text[0]);
-        }
-        return replaced.ToString();
-    }
+    private string Replace(ReadOnlySpan<char> text) => _options.Mode == IceMode.Original ? text.ToString().Replace("\n", "<n>") : IceWhitespace.Escape(text);
 
     private static IEnumerable<SentencePiece> ExtraPieces()
     {

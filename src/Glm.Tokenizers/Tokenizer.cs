@@ -1,9 +1,14 @@
 namespace Glm.Tokenizers;
 
-/// <summary>The vocabulary of a GLM: text to ids and back, and the ids of its special tokens. Safe for use from several threads.</summary>
+/// <summary>The vocabulary of a model: text to ids and back, and the ids of its special tokens. Safe for use from several threads.</summary>
 public abstract class Tokenizer
 {
+    private SpecialNames? _masks, _names;
+
     private protected Tokenizer() { }
+
+    /// <summary>Whose vocabulary it is.</summary>
+    public abstract VocabularyKind Kind { get; }
 
     /// <summary>Every id is below this number.</summary>
     public abstract int VocabularySize { get; }
@@ -11,28 +16,24 @@ public abstract class Tokenizer
     /// <summary>The special tokens.</summary>
     public abstract SpecialTokens Special { get; }
 
+    /// <summary>The tokens of blanks.</summary>
+    /// <exception cref="GlmException">The vocabulary has none.</exception>
+    public BlankTokens Blanks => Special.Blanks ?? throw new GlmException($"tokenizer: expected one with tokens of blanks, found that of {Kind}");
+
     /// <summary>
-    /// Reads the vocabulary in a <c>.model</c> file, or in a model's directory (<c>tokenizer.model</c> or <c>ice_text.model</c>),
-    /// and recognises which kind it is. <paramref name="ice"/> applies to that of GLM-130B alone.
+    /// Reads the vocabulary in a file, or in a model's directory, and recognises whose it is by its content; where that does not tell (ChatGLM2 and ChatGLM3
+    /// have the same file), by the configuration beside it. A file of icetk alone is that of GLM-130B, to which <paramref name="ice"/> applies.
     /// </summary>
-    /// <exception cref="GlmException">There is no such file, or it is of neither kind.</exception>
-    public static Tokenizer Load(string path, IceOptions? ice = null)
-    {
-        string file = FileOf(path);
-        SentencePieceModel model = SentencePieceModel.Load(file);
-        if (IceTokenizer.Recognises(model)) return new IceTokenizer(model, ice, file);
-        if (GlmTokenizer.Recognises(model)) return new GlmTokenizer(model, file);
-        throw new GlmException($"{file}: expected the vocabulary of GLM-130B (icetk) or one trained by Glm.NET, found another SentencePiece model with {model.Pieces.Count} pieces");
-    }
+    /// <exception cref="GlmException">There is no such file, it is damaged, or it is of no known kind.</exception>
+    public static Tokenizer Load(string path, IceOptions? ice = null) => TokenizerLoader.Load(FileOf(path), ice);
 
     /// <summary>The vocabulary's file in a directory, or null.</summary>
-    public static string? FindIn(string directory) =>
-        new[] { "tokenizer.model", "ice_text.model" }.Select(name => Path.Combine(directory, name)).FirstOrDefault(File.Exists);
+    public static string? FindIn(string directory) => TokenizerLocation.FindIn(directory);
 
     /// <summary>The vocabulary's file: <paramref name="path"/> itself, or the one in that directory.</summary>
     /// <exception cref="GlmException">The directory holds none.</exception>
     public static string FileOf(string path) => !Directory.Exists(path) ? path
-        : FindIn(path) ?? throw new GlmException($"{path}: expected tokenizer.model or ice_text.model, found neither");
+        : FindIn(path) ?? throw new GlmException($"{path}: expected a vocabulary ({TokenizerLocation.Names}), found none");
 
     /// <summary>Ids of <paramref name="text"/>; names of special tokens in it are ordinary text.</summary>
     public int[] Encode(string text)
@@ -47,25 +48,18 @@ public abstract class Tokenizer
 
     /// <summary>
     /// Ids of a text with blanks: it is cut at <c>[MASK]</c>, <c>[sMASK]</c> and <c>[gMASK]</c>, every segment is encoded on its
-    /// own, and the blanks become their tokens (spec 5.2, step 2).
+    /// own, and the blanks become their tokens (spec 5.2, step 2). Without blanks in the vocabulary, those of the text.
     /// </summary>
-    public int[] EncodeWithMasks(string text)
-    {
-        (string Name, int Id)[] masks = [("[MASK]", Special.Mask), ("[sMASK]", Special.SMask), ("[gMASK]", Special.GMask)];
-        var ids = new List<int>();
-        ReadOnlySpan<char> rest = text;
-        while (!rest.IsEmpty)
-        {
-            int at = rest.Length, length = 0, mask = 0;
-            foreach ((string name, int id) in masks)
-                if (rest.IndexOf(name, StringComparison.Ordinal) is >= 0 and int found && found < at)
-                    (at, length, mask) = (found, name.Length, id);
-            if (at > 0) Encode(rest[..at], ids);
-            if (length > 0) ids.Add(mask);
-            rest = rest[(at + length)..];
-        }
-        return [.. ids];
-    }
+    public int[] EncodeWithMasks(string text) => (_masks ??= new SpecialNames(Special.Blanks is null ? [] : Special.Names.Where(name => IsMask(name.Value)))).Encode(this, text);
+
+    /// <summary>Ids of a text in which the name of any special token is that token. Not for text of people one does not trust.</summary>
+    public int[] EncodeWithSpecial(string text) => (_names ??= new SpecialNames(Special.Names)).Encode(this, text);
+
+    /// <summary>Ids of a text as the original tokenizer hands them to a model: with <see cref="SpecialTokens.Before"/> and <see cref="SpecialTokens.After"/>.</summary>
+    public int[] EncodeInput(string text) => [.. Special.Before, .. Encode(text), .. Special.After];
+
+    /// <summary>Whether the id is that of a blank.</summary>
+    internal bool IsMask(int id) => Special.Blanks is { } blanks && (id == blanks.Mask || id == blanks.SMask || id == blanks.GMask);
 
     /// <summary>The text of <paramref name="ids"/>.</summary>
     /// <exception cref="GlmException">An id is not in the vocabulary.</exception>

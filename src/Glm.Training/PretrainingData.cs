@@ -19,15 +19,16 @@ public sealed class PretrainingData : IDisposable
         if (tokenizer.VocabularySize > config.Shape.VocabSize)
             throw new GlmException($"{tokenizerPath}: expected at most the model's {config.Shape.VocabSize} pieces, found {tokenizer.VocabularySize}");
         string hash = ShardManifest.HashOfTokenizer(tokenizerPath);
-        var special = tokenizer.Special;
+        if (tokenizer.Special is not { Eod: { } eod, Blanks: { GMask: { } gmask, SMask: { } smask } special })
+            throw new GlmException($"{tokenizerPath}: expected a vocabulary with [MASK], [gMASK], [sMASK] and an end of documents, found that of {tokenizer.Kind}");
         _objective = new GlmObjective(new GlmObjectiveOptions
         {
             MaskId = special.Mask,
-            GmaskId = special.GMask,
-            SmaskId = special.SMask,
+            GmaskId = gmask,
+            SmaskId = smask,
             SopId = special.Sop,
             EopId = special.Eop,
-            EodId = special.Eod,
+            EodId = eod,
             MaxSeqLength = config.SeqLength,
             SamplesPerRow = config.SamplesPerRow,
             GptProb = config.GptProb,

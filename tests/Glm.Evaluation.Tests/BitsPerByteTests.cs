@@ -64,7 +64,7 @@ public sealed class BitsPerByteTests : IDisposable
     /// <summary>Token by token: 63 tokens, then 32 at a time after a bidirectional context of 31 (a model of 64 positions, stride 32).</summary>
     private double Nats(string text)
     {
-        var special = TinyModel.Tokenizer.Special;
+        var special = TinyModel.Tokenizer.Blanks;
         var session = new Session(TinyModel.Create(), _workers);
         int[] ids = TinyModel.Tokenizer.Encode(text);
         double nats = 0;
@@ -73,7 +73,7 @@ public sealed class BitsPerByteTests : IDisposable
             int[] context = start == 0 ? [] : ids[(start - 31)..start];
             for (int i = start; i < end; i++)
             {
-                int[] input = [.. context, special.GMask, special.Sop, .. ids[start..i]];
+                int[] input = [.. context, special.Continuation, special.Sop, .. ids[start..i]];
                 var sequence = session.Cache.Add();
                 float[] logits = session.Run([new SessionInput(sequence, input, Enumerable.Range(0, input.Length).ToArray(), context.Length + 1)]).ToArray();
                 sequence.Release();

@@ -89,7 +89,7 @@ public sealed class BlankFillerTests : IDisposable
     [Fact]
     public void ABlankBeforeSpacesIsInsideTheText()
     {
-        int eos = TinyModel.Tokenizer.Special.Eos;
+        int eos = TinyModel.Tokenizer.Blanks.Eos;
         var options = new FillOptions { MaxNewTokens = 1 };
         Assert.Equal(eos, _filler.Fill("The [MASK] ", options).Fills[0].Context.Ids[^2]);
         Assert.NotEqual(eos, _filler.Fill("The [MASK]", options).Fills[0].Context.Ids[^2]);

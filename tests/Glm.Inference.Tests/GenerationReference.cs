@@ -14,7 +14,7 @@ internal static class GenerationReference
 
     public static JsonElement Root { get; } = JsonDocument.Parse(File.ReadAllText(Path.Combine(Folder, "generation.json"))).RootElement;
 
-    public static SpecialTokens Special { get; } = Specials(Root.GetProperty("special_tokens"));
+    public static BlankTokens Special { get; } = Specials(Root.GetProperty("special_tokens"));
 
     public static Session Session(Workers workers)
     {
@@ -59,9 +59,9 @@ internal static class GenerationReference
 
     public static int[][] IntLists(this JsonElement element) => [.. element.EnumerateArray().Select(Ints)];
 
-    private static SpecialTokens Specials(JsonElement ids)
+    private static BlankTokens Specials(JsonElement ids)
     {
         int Id(string name) => ids.GetProperty(name).GetInt32();
-        return new SpecialTokens(Id("[MASK]"), Id("[gMASK]"), Id("[sMASK]"), Id("eod"), Id("sop"), Id("eop"), Id("eos"), Pad: 0);
+        return new BlankTokens(Id("[MASK]"), Id("[gMASK]"), Id("[sMASK]"), Id("sop"), Id("eop"), Id("eos"));
     }
 }

@@ -64,6 +64,6 @@ public sealed class LanguageModelingReferenceTests : IDisposable
         string folder = Path.Combine(TestFiles.Reference, "glm130b-tiny");
         var weights = SafetensorsFile.Open(Path.Combine(folder, "weights.safetensors"));
         var config = Glm130BConfig.Load(Path.Combine(folder, "config.json")) with { RotaryMode = RotaryMode.Fp16InverseFrequency };
-        return new Scorer(new Glm130B(config, name => weights[name]), _workers, new SpecialTokens(0, 0, 0, 0, 0, 0, 0, 0));
+        return new Scorer(new Glm130B(config, name => weights[name]), _workers, new SpecialTokens { Names = new Dictionary<string, int>(), End = [], Before = [0, 0] });
     }
 }

@@ -34,7 +34,10 @@ public sealed class GlmTokenizerTests
     public void SpecialTokens()
     {
         SpecialTokens special = Tokenizer.Special;
-        Assert.Equal(new SpecialTokens(Mask: 4, GMask: 5, SMask: 6, Eod: 7, Sop: 8, Eop: 9, Eos: 2, Pad: 3), special);
+        Assert.Equal(new BlankTokens(Mask: 4, GMask: 5, SMask: 6, Sop: 8, Eop: 9, Eos: 2), special.Blanks);
+        Assert.Equal((7, 3), (special.Eod, special.Pad));
+        Assert.Equal([9, 2], special.End);
+        Assert.Null(special.Roles);
         Assert.Equal(["<unk>", "<s>", "</s>", "<pad>", "[MASK]", "[gMASK]", "[sMASK]", "eod", "sop", "eop", "ENC", "dBLOCK", "<0x00>"],
             Enumerable.Range(0, 13).Select(Tokenizer.PieceText));
         Assert.Equal(TinyVocabulary.Size, Tokenizer.VocabularySize);
@@ -55,7 +58,7 @@ public sealed class GlmTokenizerTests
     public void Masks()
     {
         int[] a = Tokenizer.Encode("The "), b = Tokenizer.Encode(" teacher"), c = Tokenizer.Encode("。");
-        (int mask, int gMask, int sMask) = (Tokenizer.Special.Mask, Tokenizer.Special.GMask, Tokenizer.Special.SMask);
+        (int mask, int gMask, int sMask) = (Tokenizer.Blanks.Mask, Tokenizer.Blanks.GMask!.Value, Tokenizer.Blanks.SMask!.Value);
         Assert.Equal([.. a, mask, .. b, gMask], Tokenizer.EncodeWithMasks("The [MASK] teacher[gMASK]"));
         Assert.Equal([sMask, sMask, .. c], Tokenizer.EncodeWithMasks("[sMASK][sMASK]。"));
         Assert.Equal(Tokenizer.Encode("[mask]"), Tokenizer.EncodeWithMasks("[mask]"));
@@ -107,7 +110,7 @@ public sealed class GlmTokenizerTests
         DirectoryInfo folder = Directory.CreateTempSubdirectory();
         try
         {
-            Assert.Contains("neither", Assert.Throws<GlmException>(() => Glm.Tokenizers.Tokenizer.Load(folder.FullName)).Message);
+            Assert.Contains("found none", Assert.Throws<GlmException>(() => Glm.Tokenizers.Tokenizer.Load(folder.FullName)).Message);
             string file = Path.Combine(folder.FullName, "tokenizer.model");
             TinyVocabulary.Model.Save(file);
             Assert.IsType<GlmTokenizer>(Glm.Tokenizers.Tokenizer.Load(folder.FullName));

@@ -22,7 +22,7 @@ public sealed class IceTokenizerTests
         // Appending the extension to the first 130,000 pieces gives back the file of ChatGLM-6B.
         string file = Path.Combine(TestFiles.Tokenizers!, "chatglm-6b", "ice_text.model");
         var whole = SentencePieceTokenizer.Load(file);
-        Tokenizer tokenizer = Tokenizer.Load(file, Extended);
+        Tokenizer tokenizer = new IceTokenizer(SentencePieceModel.Load(file), Extended);
         Assert.Equal(130344, whole.VocabularySize);
         foreach (string line in SyntheticLines.All.Where(line => !line.Contains("  ") && !line.Contains('\t')))
             Assert.Equal(whole.Encode(line).Select(id => id + 20000), tokenizer.Encode(line));
@@ -55,7 +55,8 @@ public sealed class IceTokenizerTests
     public void Commands()
     {
         var tokenizer = new IceTokenizer(Synthetic());
-        Assert.Equal(new SpecialTokens(Mask: 150000, GMask: 150001, SMask: 150002, Eod: 150003, Sop: 150004, Eop: 150005, Eos: 20002, Pad: 0), tokenizer.Special);
+        Assert.Equal(new BlankTokens(Mask: 150000, GMask: 150001, SMask: 150002, Sop: 150004, Eop: 150005, Eos: 20002), tokenizer.Blanks);
+        Assert.Equal((150003, 0), (tokenizer.Special.Eod, tokenizer.Special.Pad));
         Assert.Equal([20006, 150001, 20006, 20005], tokenizer.EncodeWithMasks("w1[gMASK]w1w1"));
         Assert.Equal("w1[[gMASK]]w1w1[sop]w1[</s>]", tokenizer.Decode([20006, 150001, 20006, 20005, 150004, 20006, 20002]));
         Assert.Equal("[pad]<image_7>[<t>][<blank_2>][<blank_80>]", tokenizer.Decode([0, 7, 150008, 150009, 150087, 150100, 150527]));
@@ -80,8 +81,8 @@ public sealed class IceTokenizerTests
     public void OtherModelsAreRefused() =>
         Assert.Contains("here.model", Assert.Throws<GlmException>(() => new IceTokenizer(TinyVocabulary.Model, null, "here.model")).Message);
 
-    private static Tokenizer Real(IceOptions? options = null) =>
-        Tokenizer.Load(Path.Combine(TestFiles.Tokenizers!, "chatglm-6b"), options);
+    private static IceTokenizer Real(IceOptions? options = null) =>
+        new IceTokenizer(SentencePieceModel.Load(Path.Combine(TestFiles.Tokenizers!, "chatglm-6b", "ice_text.model")), options);
 
     /// <summary>A model of the same shape: "w1" is 5, with a space before it 6, the rest are fillers.</summary>
     private static SentencePieceModel Synthetic() => new()

@@ -22,7 +22,7 @@ internal sealed class TinyRun : IDisposable
         {
             Encode = tokenizer.Encode,
             VocabularySize = tokenizer.VocabularySize,
-            EodId = tokenizer.Special.Eod,
+            EodId = tokenizer.Special.Eod!.Value,
             TokenizerHash = System.Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(In("tokenizer.model")))),
         }).Prepare([In("text.txt")], In("data"));
         var shape = new Glm130BConfig { NumLayers = 2, HiddenSize = 32, InnerHiddenSize = 80, NumAttentionHeads = 2, VocabSize = 400, MaxSequenceLength = 64 };

@@ -30,7 +30,7 @@ internal static class DataCommand
             {
                 Encode = vocabulary.Encode,
                 VocabularySize = vocabulary.VocabularySize,
-                EodId = vocabulary.Special.Eod,
+                EodId = vocabulary.Special.Eod ?? throw new GlmException($"{file}: expected a vocabulary with an end of documents, found that of {vocabulary.Kind}"),
                 TokenizerHash = ShardManifest.HashOfTokenizer(file),
                 TextField = parse.GetRequiredValue(field),
                 Threads = parse.GetValue(threads),

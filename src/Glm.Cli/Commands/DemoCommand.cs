@@ -123,8 +123,8 @@ internal sealed class DemoCommand
     private double[] DecodingSpeeds(IReadOnlyList<LanguageModel> models)
     {
         const int Rounds = 5, Tokens = 64;
-        var special = _loaded.Tokenizer.Special;
-        int[] ids = [.. _loaded.Tokenizer.Encode(Lines("beginnings")[0]), special.GMask, special.Sop];
+        var special = _loaded.Tokenizer.Blanks;
+        int[] ids = [.. _loaded.Tokenizer.Encode(Lines("beginnings")[0]), special.Continuation, special.Sop];
         var context = new DecodingContext(ids, new BlankPlace(ids.Length - 1, ids.Length - 2, RunsOn: true));
         double[] best = new double[models.Count];
         for (int round = 0; round < Rounds; round++)
