@@ -66,6 +66,9 @@ public sealed unsafe class Tensor
     /// <summary>Where this weight is read from whenever it is multiplied, if it does not stay in memory (<see cref="WeightStream"/>).</summary>
     internal StreamedWeight? Streamed { get; private init; }
 
+    /// <summary>Whether this tensor lies in a mapped file, so that it takes memory only where it is touched.</summary>
+    public bool IsMapped => MappedFile is not null;
+
     /// <summary>The file that this tensor is mapped from, and its first byte there; null if it lies in memory.</summary>
     internal (string Path, long Offset)? MappedFile => _storage.Path is { } path ? (path, Data - _storage.Data) : null;
 

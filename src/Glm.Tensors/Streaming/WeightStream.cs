@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 
 namespace Glm.Tensors;
@@ -21,6 +22,7 @@ public sealed unsafe class WeightStream : IDisposable
     private readonly Dictionary<string, DirectFile> _files = [];
     private readonly long _bufferBytes;
     private readonly int _pieceBytes;
+    private readonly List<StreamedWeight> _weights = [];
     private readonly Thread[] _readers = new Thread[Readers];
     private Slot[] _slots = [];
     private int _slotBytes;
@@ -68,6 +70,7 @@ public sealed unsafe class WeightStream : IDisposable
             var (unitBytes, units) = weight.Panels is { } panels ? ((long)panels.PanelBytes, panels.Panels) : (weight.Type.Bytes(weight.Columns), weight.Rows);
             var streamed = new StreamedWeight(this, file, offset, unitBytes, units, _pieceBytes);
             _slotBytes = Math.Max(_slotBytes, streamed.PieceBytes + 2 * DirectFile.Alignment);
+            _weights.Add(streamed);
             return weight.WithStream(streamed);
         }
     }
@@ -96,6 +99,22 @@ public sealed unsafe class WeightStream : IDisposable
             NativeMemory.AlignedFree(buffer);
         }
         return copy;
+    }
+
+    /// <summary>10^9 bytes per second that the stream reads when nothing is computed: all its weights in the order in which they were attached, for about this long.</summary>
+    /// <exception cref="GlmException">A weight cannot be read.</exception>
+    public double MeasureRate(TimeSpan time)
+    {
+        long start = Stopwatch.GetTimestamp();
+        long before = BytesRead;
+        while (Stopwatch.GetElapsedTime(start) < time)
+            foreach (var weight in _weights)
+                for (int piece = 0; piece < weight.Pieces && Stopwatch.GetElapsedTime(start) < time; piece++)
+                {
+                    Acquire(weight, piece);
+                    Release(weight, piece);
+                }
+        return (BytesRead - before) / Stopwatch.GetElapsedTime(start).TotalSeconds / 1e9;
     }
 
     /// <summary>Stops reading; the weights cannot be multiplied any more.</summary>

@@ -1,0 +1,79 @@
+using Glm.Tensors;
+
+namespace Glm.Models;
+
+/// <summary>
+/// A model whose weights may be larger than memory: as many as fit stay there, the others are read from their files each time that they are multiplied
+/// (<see cref="WeightStream"/>).
+/// </summary>
+/// <param name="Model">The model.</param>
+/// <param name="Stream">What reads the weights that do not fit; null if all of them do.</param>
+/// <param name="StreamedBytes">Bytes that every pass through the model reads.</param>
+public sealed record LimitedMemory(LanguageModel Model, WeightStream? Stream, long StreamedBytes) : IDisposable
+{
+    /// <summary>What the program itself takes.</summary>
+    private const long ProgramBytes = 200 << 20;
+
+    private const long LargestRing = 256 << 20, SmallestRing = 48 << 20;
+
+    /// <summary>Tokens of a causal context that are computed together, and of any context that room is kept for.</summary>
+    private const int PieceTokens = 512, ContextTokens = 2048;
+
+    /// <summary>Spreads the weights of a model over memory and disk.</summary>
+    /// <param name="model">A model whose quantised matrices are packed and mapped.</param>
+    /// <param name="memory">Bytes that the whole process may take.</param>
+    /// <param name="tokens">Tokens that will be cached, of all sequences; what most uses need if null.</param>
+    /// <exception cref="GlmException">It cannot run in so little memory, or a weight that does not fit lies in no file that it could be read from.</exception>
+    public static LimitedMemory Fit(LanguageModel model, long memory, int? tokens = null)
+    {
+        long working = WorkingBytes(model, tokens ?? Math.Min(model.MaxSequenceLength, ContextTokens)), weights = memory - working;
+        HashSet<Tensor> matrices = [.. model.Parameters.Select(p => p.Tensor).Where(t => t.Shape.Length == 2 && (t != model.WordEmbeddings || t == model.OutputMatrix))];
+        if (matrices.Sum(Size) <= weights) return new LimitedMemory(model, null, 0);
+        long ring = Math.Clamp(weights / 8, SmallestRing, LargestRing), left = weights - ring;
+        if (left < 0) throw new GlmException($"memory: expected at least {working + SmallestRing:N0} bytes for this model, found {memory:N0}");
+
+        var stream = new WeightStream(ring);
+        var moved = new Dictionary<Tensor, Tensor>();
+        long streamed = 0;
+        try
+        {
+            foreach (var (name, tensor) in model.Parameters)
+            {
+                if (!matrices.Contains(tensor) || moved.ContainsKey(tensor)) continue;
+                if (Size(tensor) <= left)
+                {
+                    left -= Size(tensor);
+                    moved.Add(tensor, tensor.IsMapped ? stream.Keep(tensor) : tensor);
+                    continue;
+                }
+                if (!tensor.IsMapped) throw new GlmException($"memory: {name}: expected a file that it can be read from, found it in memory alone; is there no room for a packed file?");
+                moved.Add(tensor, stream.Attach(tensor));
+                streamed += tensor.Bytes;
+            }
+            var byName = model.Parameters.ToDictionary(p => p.Name, p => moved.GetValueOrDefault(p.Tensor, p.Tensor));
+            var limited = model.Config.Create(name => byName[name]);
+            limited.InputBits = model.InputBits;
+            return new LimitedMemory(limited, stream, streamed);
+        }
+        catch
+        {
+            stream.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Bytes that a process takes beside the weights: the program, cached keys and values of so many tokens, activations of those that are computed together.</summary>
+    public static long WorkingBytes(LanguageModel model, int tokens)
+    {
+        var shape = model.Config.Shape;
+        long together = model.IsCausal ? Math.Min(tokens, PieceTokens) : tokens;
+        // The residual stream and what a layer computes from it, the widest of it twice: as it is and as integers.
+        long perToken = sizeof(float) * (8L * shape.Hidden + 2L * shape.Heads.Heads * shape.Heads.HeadSize + 5L * shape.Inner);
+        return ProgramBytes + tokens * ModelSize.CacheBytesPerToken(model.Config, DType.Float32) + together * perToken + sizeof(float) * 4L * shape.Vocabulary;
+    }
+
+    /// <summary>Stops the reading.</summary>
+    public void Dispose() => Stream?.Dispose();
+
+    private static long Size(Tensor tensor) => tensor.Bytes + (tensor.Scales?.Bytes ?? 0);
+}
