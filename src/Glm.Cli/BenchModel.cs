@@ -6,15 +6,12 @@ namespace Glm.Cli;
 /// <summary>The models that <c>glm bench</c> takes: a GGUF file, a model directory, or a named shape, which gets random weights.</summary>
 internal static class BenchModel
 {
-    private const string GgufExtension = ".gguf";
-
-    /// <summary>Opens a model; matrices of a GGUF file that are quantised in blocks are packed for the kernels.</summary>
+    /// <summary>Opens a model; quantised matrices are packed for the kernels.</summary>
     /// <exception cref="GlmException">There is no such model, it cannot be read, or there is too little memory for it.</exception>
     public static LanguageModel Open(string? path, Workers workers, IProgress<PackingProgress> progress, Action<string> warn, CancellationToken cancellation)
     {
         string location = ModelLocation.OrShipped(path);
-        if (Directory.Exists(location)) return ModelDirectory.Load(location);
-        if (location.EndsWith(GgufExtension, StringComparison.OrdinalIgnoreCase) || File.Exists(location)) return GgufModel.LoadPacked(location, workers, progress, warn, cancellation);
+        if (Directory.Exists(location) || File.Exists(location)) return ModelFile.Open(location, workers, progress, warn, cancellation);
         if (Presets.Find(location) is { } shape) return Random(location, shape);
         throw new GlmException($"{location}: expected a GGUF file, the directory of a model, or one of {string.Join(", ", Presets.All.Keys)}");
     }

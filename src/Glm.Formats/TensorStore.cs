@@ -79,7 +79,7 @@ public abstract class TensorStore
             if (indexes.Length == 1) return ShardIndex.Open(indexes[0]);
             if (files.Length > 0) return files.Length == 1 ? OpenFile(files[0]) : new ShardedStore(path, files.Select(OpenFile));
         }
-        throw new GlmException($"{path}: expected the tensors of a model, found no {string.Join(" or ", WeightFiles)}");
+        throw new GlmException($"{path}: expected the tensors of a model, such as model.safetensors, found no {string.Join(" or ", WeightFiles)}");
     }
 
     private static string[] Files(string path, string pattern)

@@ -27,6 +27,13 @@ public sealed record ChatGlm2Config : ModelConfig
     /// <summary>Bound of positions times rotated width, since cosines and sines of all positions are held in memory.</summary>
     private const int LargestRotaryTable = 1 << 26;
 
+    private static readonly (string Original, string Native)[] NativeNames =
+    [
+        ("transformer.embedding.word_embeddings", "model.embed_tokens"), ("transformer.encoder.layers", "model.layers"), ("transformer.encoder.final_layernorm", "model.norm"),
+        ("transformer.output_layer", "lm_head"), ("self_attention.query_key_value", "self_attn.qkv_proj"), ("self_attention.dense", "self_attn.o_proj"),
+        ("mlp.dense_h_to_4h", "mlp.gate_up_proj"), ("mlp.dense_4h_to_h", "mlp.down_proj"),
+    ];
+
     /// <summary>Which architecture the directory holds.</summary>
     public string ModelType { get; init; } = Type;
 
@@ -134,6 +141,17 @@ public sealed record ChatGlm2Config : ModelConfig
 
     /// <inheritdoc/>
     public override ChatGlm2 Create(Func<string, Tensor> parameter) => new(this, parameter);
+
+    /// <summary>Files may lack the prefix; copies that follow the transformers library have names of their own (ChatGLM spec 3.5, 5).</summary>
+    public override IEnumerable<string[]> StoredNames(string name)
+    {
+        foreach (string[] stored in WithoutPrefix("transformer.", name)) yield return stored;
+        string native = NativeNames.Aggregate(name, (renamed, pair) => renamed.Replace(pair.Original, pair.Native, StringComparison.Ordinal));
+        yield return native.Contains("qkv_proj", StringComparison.Ordinal)
+            ? [.. new[] { "q_proj", "k_proj", "v_proj" }.Select(part => native.Replace("qkv_proj", part, StringComparison.Ordinal))]
+            : [native];
+        yield return [native];
+    }
 
     /// <inheritdoc/>
     public override ChatGlm2Config Validated(string source)

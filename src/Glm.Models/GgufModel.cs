@@ -13,6 +13,8 @@ public static class GgufModel
     private const string EmbeddingName = "token_embd.weight", OutputName = "output.weight";
     private const int StandardRotaryBase = 10000;
 
+    private static readonly string[] QkvParts = ["attn_q", "attn_k", "attn_v"];
+
     private static readonly Dictionary<string, string> LayerNames = new()
     {
         ["input_layernorm.weight"] = "attn_norm.weight",
@@ -51,12 +53,32 @@ public static class GgufModel
         return new ChatGlm2(config, name => packed.Tensors.GetValueOrDefault(name) ?? parameters[name]);
     }
 
+    /// <summary>The shape of the model in a file, and number of tensors and bytes of each type that its parameters are stored in, from the header alone.</summary>
+    /// <exception cref="GlmException">The file is damaged, holds another architecture, lacks a key or a tensor, or has a tensor of an unsupported type.</exception>
+    public static (ChatGlm2Config Config, IReadOnlyDictionary<DType, (int Tensors, long Bytes)> Inventory) Describe(string path)
+    {
+        var file = GgufFile.Open(path);
+        var config = ReadConfig(file);
+        return (config, Stored(file, config).Inventory());
+    }
+
     private static (ChatGlm2Config Config, Dictionary<string, Tensor> Parameters) Read(string path)
     {
         var file = GgufFile.Open(path);
         var config = ReadConfig(file);
+        return (config, Stored(file, config).Read());
+    }
+
+    /// <summary>Queries, keys and values may be matrices of their own, and the output matrix may be the embedding.</summary>
+    private static StoredParameters Stored(GgufFile file, ChatGlm2Config config)
+    {
         var names = Names(config);
-        return (config, ChatGlm2.Shapes(config).ToDictionary(p => p.Name, p => Parameter(file, names[p.Name], p.Shape)));
+        return new StoredParameters(config, file, name => names[name] switch
+        {
+            OutputName => [[OutputName], [EmbeddingName]],
+            var stored when stored.Contains("attn_qkv", StringComparison.Ordinal) => [[stored], [.. QkvParts.Select(part => stored.Replace("attn_qkv", part, StringComparison.Ordinal))]],
+            var stored => [[stored]],
+        });
     }
 
     /// <summary>The shape of the model in a file.</summary>
@@ -116,33 +138,5 @@ public static class GgufModel
         for (int i = 0; i < config.NumLayers; i++)
             foreach (var (name, stored) in LayerNames) names[ChatGlm2.LayerPrefix(i) + name] = $"blk.{i}.{stored}";
         return names;
-    }
-
-    private static Tensor Parameter(GgufFile file, string name, int[] shape)
-    {
-        var tensor = file.Find(name, out var stored) ? stored
-            : name.Contains("attn_qkv", StringComparison.Ordinal) ? JoinedQkv(file, name)
-            : name == OutputName ? file[EmbeddingName]
-            : throw new GlmException($"{file.Path}: expected a tensor named {name}, found none among {file.Names.Count}");
-        if (!tensor.Shape.SequenceEqual(shape)) throw new GlmException($"{file.Path}: {name}: expected the shape [{string.Join(", ", shape)}], found {tensor}");
-        return shape.Length == 1 ? tensor.To(DType.Float32) : tensor;
-    }
-
-    /// <summary>Query, key and value rows one after another, as the fused projection has them.</summary>
-    private static Tensor JoinedQkv(GgufFile file, string name)
-    {
-        Tensor[] parts = [.. new[] { "attn_q", "attn_k", "attn_v" }.Select(part => file[name.Replace("attn_qkv", part, StringComparison.Ordinal)])];
-        int columns = parts[0].Columns;
-        bool matrix = parts[0].Shape.Length == 2;
-        if (parts.Any(part => part.Type != parts[0].Type || part.Shape.Length != parts[0].Shape.Length || (matrix && part.Columns != columns)))
-            throw new GlmException($"{file.Path}: {name}: expected queries, keys and values of one type and width, found {string.Join(", ", parts.AsEnumerable())}");
-        int rows = checked(parts.Sum(part => part.Shape[0])), start = 0;
-        var joined = matrix ? Tensor.Allocate(parts[0].Type, rows, columns) : Tensor.Allocate(parts[0].Type, rows);
-        foreach (var part in parts)
-        {
-            joined.Slice(start, part.Shape[0]).CopyFrom(part);
-            start += part.Shape[0];
-        }
-        return joined;
     }
 }

@@ -20,14 +20,12 @@ public static class ModelDirectory
     /// <summary>The file of the vocabulary.</summary>
     public const string TokenizerFile = "tokenizer.model";
 
-    private const string ScaleSuffix = "_scale";
-
     /// <summary>The shape of the model in a directory; of an original checkpoint without <c>config.json</c>, what its tensors tell.</summary>
     /// <exception cref="GlmException">There is no model, or its configuration is impossible.</exception>
-    public static Glm130BConfig LoadConfig(string path)
+    public static ModelConfig LoadConfig(string path)
     {
         string file = Path.Combine(path, ConfigFile);
-        if (File.Exists(file)) return Glm130BConfig.Load(file);
+        if (File.Exists(file)) return Models.ConfigFile.Load(file);
         if (SatCheckpoint.IsCheckpoint(path)) return InferredConfig.Read(OpenStore(path));
         throw new GlmException($"{path}: expected a model directory with {ConfigFile}, found none");
     }
@@ -37,37 +35,24 @@ public static class ModelDirectory
     public static TensorStore OpenStore(string path) => SatCheckpoint.IsCheckpoint(path) ? new JoinedRanks(path, SatCheckpoint.Open(path).Ranks) : TensorStore.Open(path);
 
     /// <summary>
-    /// Loads a model. Matrices stay as they are stored, as views of the mapped files (those of several ranks are joined in memory); biases and layer norms are converted to float32. Tensors that the
-    /// architecture does not have are ignored, as the original does.
+    /// Loads a model of the architecture that its configuration tells. Matrices stay as they are stored, as views of the mapped files (those of several ranks, and
+    /// those stored in parts, are joined in memory); biases and layer norms are converted to float32. Tensors that the architecture does not have are ignored, as
+    /// the original does.
     /// </summary>
     /// <exception cref="GlmException">A file is missing or damaged, a tensor is missing or has another shape than the configuration says.</exception>
-    public static Glm130B Load(string path) => Load(path, LoadConfig(path));
+    public static LanguageModel Load(string path) => Load(path, LoadConfig(path));
 
     /// <summary>Loads a model whose shape is known otherwise.</summary>
     /// <inheritdoc cref="Load(string)"/>
-    public static Glm130B Load(string path, Glm130BConfig config)
+    public static LanguageModel Load(string path, ModelConfig config)
     {
-        var store = OpenStore(path);
-        var shapes = config.Parameters().ToDictionary(p => p.Name, p => p.Shape);
-        return new Glm130B(config, name => Parameter(store, config, name, shapes[name]));
+        var parameters = Stored(path, config).Read();
+        return config.Create(name => parameters[name]);
     }
 
     /// <summary>Number of tensors and bytes of each type that a model's parameters are stored in, from the headers of its files alone.</summary>
     /// <exception cref="GlmException">A file is missing or damaged, or a tensor is missing.</exception>
-    public static IReadOnlyDictionary<DType, (int Tensors, long Bytes)> Inventory(string path)
-    {
-        var store = OpenStore(path);
-        var found = new SortedDictionary<DType, (int Tensors, long Bytes)>();
-        foreach (var (name, shape) in LoadConfig(path).Parameters())
-        {
-            var info = store.FindInfo(name) ?? throw new GlmException($"{path}: expected a tensor named {name}, found none among {store.Names.Count}");
-            var type = info.Type ?? throw new GlmException($"{store.FileOf(name)}: {name}: expected a type that can be read, found {info.StoredAs}");
-            if (type == DType.Int8 && info.Shape is [_, var packed] && packed * 2L == shape[^1]) type = DType.Int4;
-            var (tensors, bytes) = found.GetValueOrDefault(type);
-            found[type] = (tensors + 1, bytes + info.Bytes + (store.FindInfo(name + ScaleSuffix)?.Bytes ?? 0));
-        }
-        return found;
-    }
+    public static IReadOnlyDictionary<DType, (int Tensors, long Bytes)> Inventory(string path) => Stored(path, LoadConfig(path)).Inventory();
 
     /// <summary>Saves a model.</summary>
     /// <inheritdoc cref="Save(string, ModelConfig, IEnumerable{ValueTuple{string, Tensor}}, DType?, string?, CancellationToken)"/>
@@ -100,7 +85,7 @@ public static class ModelDirectory
             entries.Add(new TensorEntry(name, type, shape, () => tensor.To(type)));
             if (tensor.Scales is not { } scales) continue;
             if (scales.Rows == 1) scales = scales.Reshape(scales.Columns);
-            entries.Add(new TensorEntry(name + ScaleSuffix, scales.Type, scales.Shape.ToArray(), () => scales));
+            entries.Add(new TensorEntry(StoredParameters.ScaleName(name), scales.Type, scales.Shape.ToArray(), () => scales));
         }
         AtomicDirectory.Write(path, folder =>
         {
@@ -110,26 +95,7 @@ public static class ModelDirectory
         });
     }
 
-    private static Tensor Parameter(TensorStore store, Glm130BConfig config, string name, int[] shape)
-    {
-        var tensor = store[name];
-        if (config.IsQuantizable(name) && store.Find(name + ScaleSuffix, out var scales)) return Quantized(store, name, tensor, scales, shape);
-        if (!tensor.Type.IsFloat() || !tensor.Shape.SequenceEqual(shape))
-            throw new GlmException($"{store.FileOf(name)}: {name}: expected floating-point numbers [{string.Join(", ", shape)}], found {tensor}");
-        return shape.Length == 1 ? tensor.To(DType.Float32) : tensor;
-    }
-
-    private static Tensor Quantized(TensorStore store, string name, Tensor packed, Tensor scales, int[] shape)
-    {
-        try
-        {
-            return packed.AsQuantized(shape[0], shape[1], scales);
-        }
-        catch (ArgumentException error)
-        {
-            throw new GlmException($"{store.FileOf(name)}: {name}: expected a quantised weight [{string.Join(", ", shape)}], found {packed} with scales {scales}", error);
-        }
-    }
+    private static StoredParameters Stored(string path, ModelConfig config) => new(config, OpenStore(path), name => config.StoredNames(name).Prepend([name]).DistinctBy(parts => parts[0]));
 
     /// <summary>Saving replaces a whole directory, so one with anything else in it is left alone.</summary>
     private static void RefuseOtherContent(string path)

@@ -24,7 +24,8 @@ public static class ModelSize
     }
 
     /// <summary>Bytes of the parameters of a model as they are, scales included.</summary>
-    public static long WeightBytes(LanguageModel model) => model.Parameters.Sum(parameter => parameter.Tensor.Bytes + (parameter.Tensor.Scales?.Bytes ?? 0));
+    public static long WeightBytes(LanguageModel model) =>
+        model.Parameters.Select(parameter => parameter.Tensor).Distinct().Sum(tensor => tensor.Bytes + (tensor.Scales?.Bytes ?? 0));
 
     /// <summary>Bytes of keys and values that one token adds to the cache (spec 1.9).</summary>
     public static long CacheBytesPerToken(ModelConfig config, DType type) => type.Bytes(2L * config.Shape.Layers * config.Shape.Heads.KeyValueHeads * config.Shape.Heads.HeadSize);

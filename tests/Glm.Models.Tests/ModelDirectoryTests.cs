@@ -107,7 +107,7 @@ public sealed class ModelDirectoryTests : IDisposable
         Assert.True(compared > 0, "no checkpoint was compared");
     }
 
-    private void RequireLogits(Glm130B model, string what, string caseName, Tensor expected)
+    private void RequireLogits(LanguageModel model, string what, string caseName, Tensor expected)
     {
         var file = ReferenceModel.Case(caseName + ".safetensors");
         var segments = ReferenceModel.Segments(file);
@@ -120,7 +120,7 @@ public sealed class ModelDirectoryTests : IDisposable
     }
 
     /// <summary>The unit matrix times a weight is the transposed weight, exactly.</summary>
-    private void RequireDequantized(Glm130B model, string what, Tensor expected)
+    private void RequireDequantized(LanguageModel model, string what, Tensor expected)
     {
         var weight = model.Parameters.Single(p => p.Name.StartsWith("transformer.layers.0.", StringComparison.Ordinal) && p.Name.EndsWith($"{what.Split('.')[2]}.weight", StringComparison.Ordinal)).Tensor;
         var context = new Context(_workers);
@@ -132,7 +132,7 @@ public sealed class ModelDirectoryTests : IDisposable
                 Assert.Equal(values[row * weight.Columns + column], product[column * weight.Rows + row]);
     }
 
-    private void Write(Glm130B model, (string, Tensor)[] tensors)
+    private void Write(LanguageModel model, (string, Tensor)[] tensors)
     {
         Directory.CreateDirectory(Target);
         File.WriteAllText(Path.Combine(Target, ModelDirectory.ConfigFile), model.Config.ToJson());

@@ -14,6 +14,9 @@ internal static class TestFiles
     /// <summary>The folder of reference vectors, and whether it is the whole set.</summary>
     public static string Reference => WholeReference ?? Path.Combine(Repository, "tests", "reference");
 
+    /// <summary>The folder of vectors that the oracles of this repository wrote (<c>tests/oracle</c>).</summary>
+    public static string Oracle => Path.Combine(Repository, "tests", "reference-own");
+
     /// <summary>The whole reference folder, or null where only the subset in the repository is there.</summary>
     public static string? WholeReference => Shared("GLM_REFERENCE", "reference");
 

@@ -17,7 +17,7 @@ internal static class InfoCommand
     {
         var path = new Argument<string>("PATH|PRESET")
         {
-            Description = $"Directory of a model, or a shape without weights: {string.Join(", ", Presets.All.Keys)} (default: the shipped model)",
+            Description = $"Directory or GGUF file of a model, or a shape without weights: {string.Join(", ", Presets.All.Keys)} (default: the shipped model)",
             Arity = ArgumentArity.ZeroOrOne,
         };
         var json = Options.Json();
@@ -36,11 +36,17 @@ internal static class InfoCommand
     {
         if (path is not null && !Directory.Exists(path) && Presets.Find(path) is { } preset) return new ModelDescription(path, preset, Stored: null, Vocabulary: null);
         string directory = ModelLocation.OrShipped(path);
-        if (!Directory.Exists(directory)) throw new GlmException($"{directory}: expected the directory of a model or one of {string.Join(", ", Presets.All.Keys)}");
-        var stored = ModelDirectory.Inventory(directory)
-            .ToDictionary(entry => Units.Name(entry.Key), entry => new StoredAs(entry.Value.Tensors, entry.Value.Bytes));
-        return new ModelDescription(directory, ModelDirectory.LoadConfig(directory), stored, VocabularyOf(directory));
+        if (File.Exists(directory))
+        {
+            var (config, inventory) = GgufModel.Describe(directory);
+            return new ModelDescription(directory, config, Stored(inventory), Vocabulary: null);
+        }
+        if (!Directory.Exists(directory)) throw new GlmException($"{directory}: expected the directory or GGUF file of a model or one of {string.Join(", ", Presets.All.Keys)}");
+        return new ModelDescription(directory, ModelDirectory.LoadConfig(directory), Stored(ModelDirectory.Inventory(directory)), VocabularyOf(directory));
     }
+
+    private static Dictionary<string, StoredAs> Stored(IReadOnlyDictionary<DType, (int Tensors, long Bytes)> inventory) =>
+        inventory.ToDictionary(entry => Units.Name(entry.Key), entry => new StoredAs(entry.Value.Tensors, entry.Value.Bytes));
 
     private static VocabularyDescription? VocabularyOf(string directory)
     {
@@ -52,15 +58,17 @@ internal static class InfoCommand
 
     private static void Show(IAnsiConsole screen, ModelDescription model)
     {
-        var config = model.Shape;
+        var shape = model.Described.Shape;
+        var heads = shape.Heads;
         var facts = new Grid().AddColumn(new GridColumn().PadRight(3).NoWrap()).AddColumn();
         void Fact(string name, string value) => facts.AddRow(new Markup($"[grey]{name}[/]"), new Text(value));
         Fact("model", model.Model + (model.Stored is null ? " (a shape without weights)" : ""));
         Fact("architecture", model.Architecture);
         Fact("parameters", $"{model.Parameters:N0}");
-        Fact("layers", $"{config.NumLayers} of width {config.HiddenSize:N0}, inner {config.InnerHiddenSize:N0}, {config.NumAttentionHeads} heads of {config.HeadSize}");
-        Fact("embedding", $"{config.VocabSize:N0} rows, tied to the output");
-        Fact("positions", $"{config.MaxSequenceLength:N0}, rotary");
+        Fact("layers", $"{shape.Layers} of width {shape.Hidden:N0}, inner {shape.Inner:N0}, {heads.Heads} heads of {heads.HeadSize}{(heads.GroupHeads > 1 ? $" over {heads.KeyValueHeads} of keys and values" : "")}");
+        Fact("embedding", $"{shape.Vocabulary:N0} rows, {(shape.TiedOutput ? "tied to the output" : "and as many of the output")}");
+        Fact("positions", $"{shape.MaxSequenceLength:N0}, {Positions(shape.Positions)}");
+        Fact("attention", shape.IsCausal ? "causal" : "context in both directions, then causal");
         if (model.Stored is not null)
             Fact("stored as", string.Join(", ", model.Stored.Select(entry => $"{entry.Key} ({entry.Value.Tensors} tensors, {Units.Bytes(entry.Value.Bytes)})")));
         if (model.Vocabulary is { } vocabulary) Fact("tokenizer", $"{vocabulary.Kind}, {vocabulary.Size:N0} ids ({vocabulary.File})");
@@ -73,25 +81,34 @@ internal static class InfoCommand
         screen.Write(sizes);
     }
 
+    private static string Positions(PositionKind kind) => kind switch
+    {
+        PositionKind.Rotary => "rotary",
+        PositionKind.Rotary2D => "rotary, also inside the blank",
+        PositionKind.Learned => "learned",
+        PositionKind.Learned2D => "learned, also inside the blank",
+        _ => "by distance (ALiBi)",
+    };
+
     private sealed record StoredAs(int Tensors, long Bytes);
 
     private sealed record VocabularyDescription(string File, string Kind, int Size);
 
     /// <summary>What <c>--json</c> prints.</summary>
     private sealed record ModelDescription(
-        string Model, [property: JsonIgnore] Glm130BConfig Shape, Dictionary<string, StoredAs>? Stored, [property: JsonPropertyName("tokenizer")] VocabularyDescription? Vocabulary)
+        string Model, [property: JsonIgnore] ModelConfig Described, Dictionary<string, StoredAs>? Stored, [property: JsonPropertyName("tokenizer")] VocabularyDescription? Vocabulary)
     {
-        public string Architecture => Shape.ModelType;
+        public string Architecture => Described.Architecture;
 
-        public JsonNode? Config => JsonNode.Parse(Shape.ToJson());
+        public JsonNode? Config => JsonNode.Parse(Described.ToJson());
 
-        public long Parameters => Shape.ParameterCount;
+        public long Parameters => Described.ParameterCount;
 
         /// <summary>Size of the weights as they are stored; of a shape without weights, in 16 bits.</summary>
-        public long Bytes => Stored?.Values.Sum(type => type.Bytes) ?? ModelSize.WeightBytes(Shape, DType.BFloat16);
+        public long Bytes => Stored?.Values.Sum(type => type.Bytes) ?? ModelSize.WeightBytes(Described, DType.BFloat16);
 
-        public Dictionary<string, long> BytesByPrecision => Precisions.ToDictionary(Units.Name, type => ModelSize.WeightBytes(Shape, type));
+        public Dictionary<string, long> BytesByPrecision => Precisions.ToDictionary(Units.Name, type => ModelSize.WeightBytes(Described, type));
 
-        public Dictionary<string, long> KvBytesPerToken => Precisions[..2].ToDictionary(Units.Name, type => ModelSize.CacheBytesPerToken(Shape, type));
+        public Dictionary<string, long> KvBytesPerToken => Precisions[..2].ToDictionary(Units.Name, type => ModelSize.CacheBytesPerToken(Described, type));
     }
 }
