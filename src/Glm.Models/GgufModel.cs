@@ -4,14 +4,17 @@ using Glm.Tensors;
 namespace Glm.Models;
 
 /// <summary>
-/// Models in GGUF files of the architecture "chatglm" (ChatGLM spec 10.3). Matrices stay as they are stored, as views of the mapped file; norms and
-/// biases are converted to float32. Where queries, keys and values are stored as separate matrices, they are joined in memory.
+/// Models in GGUF files of the architecture "chatglm" (ChatGLM spec 10.3). Matrices stay as they are stored, as views of the mapped file; those of block types
+/// that kernels do not have become bfloat16 in memory, 16 bits for each weight (Q5_0 becomes Q8_0, which holds the same numbers). Norms and biases are converted to float32. Where queries, keys and values are stored as separate matrices, they are joined in memory.
 /// </summary>
 public static class GgufModel
 {
     private const string Architecture = "chatglm";
     private const string EmbeddingName = "token_embd.weight", OutputName = "output.weight";
     private const int StandardRotaryBase = 10000;
+
+    /// <summary>What matrices of block types without kernels are decoded to.</summary>
+    private const DType Decoded = DType.BFloat16;
 
     private static readonly Dictionary<string, string> LayerNames = new()
     {
@@ -69,7 +72,7 @@ public static class GgufModel
         string Key(string name) => $"{Architecture}.{name}";
         int hidden = metadata.GetInteger(Key("embedding_length"), 1), heads = metadata.GetInteger(Key("attention.head_count"), 1);
         if (hidden % heads != 0) throw new GlmException($"{file.Path}: {Key("attention.head_count")}: expected a divisor of {Key("embedding_length")} {hidden}, found {heads}");
-        var embedding = file[EmbeddingName];
+        int[] embedding = file.FindInfo(EmbeddingName)?.Shape ?? throw new GlmException($"{file.Path}: expected a tensor named {EmbeddingName}, found none among {file.Names.Count}");
         var (ratio, mode) = RopeRatio(file);
         var config = new ChatGlm2Config
         {
@@ -80,7 +83,7 @@ public static class GgufModel
             NumAttentionHeads = heads,
             MultiQueryAttention = true,
             MultiQueryGroupNum = metadata.GetInteger(Key("attention.head_count_kv"), 1),
-            PaddedVocabSize = embedding.Shape.Length == 2 ? embedding.Shape[0] : throw new GlmException($"{file.Path}: {EmbeddingName}: expected a matrix, found {embedding}"),
+            PaddedVocabSize = embedding.Length == 2 ? embedding[0] : throw new GlmException($"{file.Path}: {EmbeddingName}: expected a matrix, found [{string.Join(", ", embedding)}]"),
             SeqLength = metadata.GetInteger(Key("context_length"), 1),
             LayernormEpsilon = (float)metadata.GetNumber(Key("attention.layer_norm_rms_epsilon")),
             AddQkvBias = file.Names.Contains("blk.0.attn_qkv.bias") || file.Names.Contains("blk.0.attn_q.bias"),
@@ -120,22 +123,23 @@ public static class GgufModel
 
     private static Tensor Parameter(GgufFile file, string name, int[] shape)
     {
-        var tensor = file.Find(name, out var stored) ? stored
+        var tensor = file.FindInfo(name) is not null ? file.Read(name, Decoded)
             : name.Contains("attn_qkv", StringComparison.Ordinal) ? JoinedQkv(file, name)
-            : name == OutputName ? file[EmbeddingName]
+            : name == OutputName ? file.Read(EmbeddingName, Decoded)
             : throw new GlmException($"{file.Path}: expected a tensor named {name}, found none among {file.Names.Count}");
         if (!tensor.Shape.SequenceEqual(shape)) throw new GlmException($"{file.Path}: {name}: expected the shape [{string.Join(", ", shape)}], found {tensor}");
         return shape.Length == 1 ? tensor.To(DType.Float32) : tensor;
     }
 
-    /// <summary>Query, key and value rows one after another, as the fused projection has them.</summary>
+    /// <summary>Query, key and value rows one after another, as the fused projection has them; of types that differ, as files with mixed precision have them, the values.</summary>
     private static Tensor JoinedQkv(GgufFile file, string name)
     {
-        Tensor[] parts = [.. new[] { "attn_q", "attn_k", "attn_v" }.Select(part => file[name.Replace("attn_qkv", part, StringComparison.Ordinal)])];
+        Tensor[] parts = [.. new[] { "attn_q", "attn_k", "attn_v" }.Select(part => file.Read(name.Replace("attn_qkv", part, StringComparison.Ordinal), Decoded))];
+        if (parts.Any(part => part.Type != parts[0].Type)) parts = [.. parts.Select(part => part.To(DType.Float32).To(Decoded))];
         int columns = parts[0].Columns;
         bool matrix = parts[0].Shape.Length == 2;
-        if (parts.Any(part => part.Type != parts[0].Type || part.Shape.Length != parts[0].Shape.Length || (matrix && part.Columns != columns)))
-            throw new GlmException($"{file.Path}: {name}: expected queries, keys and values of one type and width, found {string.Join(", ", parts.AsEnumerable())}");
+        if (parts.Any(part => part.Shape.Length != parts[0].Shape.Length || (matrix && part.Columns != columns)))
+            throw new GlmException($"{file.Path}: {name}: expected queries, keys and values of one width, found {string.Join(", ", parts.AsEnumerable())}");
         int rows = checked(parts.Sum(part => part.Shape[0])), start = 0;
         var joined = matrix ? Tensor.Allocate(parts[0].Type, rows, columns) : Tensor.Allocate(parts[0].Type, rows);
         foreach (var part in parts)
