@@ -6,7 +6,7 @@ namespace Glm.Formats;
 
 /// <summary>
 /// A GGUF file of version 2 or 3, mapped into memory (spec 10.1): magic, counts, metadata, tensor infos, then the data, aligned. Tensors are views of the
-/// mapping in their stored type.
+/// mapping in their stored type; blocks that kernels do not have are decoded when they are asked for.
 /// </summary>
 /// <remarks>
 /// Everything before the data is checked when the file is opened, and that every tensor lies inside the file. Element types that Glm.Tensors lacks are an
@@ -17,6 +17,7 @@ public sealed class GgufFile : TensorStore
     private const string AlignmentKey = "general.alignment";
     private const int StandardAlignment = 32, LongestTensorName = 64, MostDimensions = 4;
     private const int LeastKeyBytes = 8 + 4 + 1, LeastInfoBytes = 8 + 4 + 4 + 8;
+    private const int PartValues = 1 << 16;
 
     private readonly Storage _storage;
     private readonly Dictionary<string, Entry> _entries = [];
@@ -70,18 +71,44 @@ public sealed class GgufFile : TensorStore
     {
         if (!_entries.TryGetValue(name, out var entry)) return null;
         return GgufTypes.Find(entry.TypeCode) is { } type
-            ? new TensorInfo(type.Name, type.Type, entry.Shape, BytesOf(name, entry, type))
+            ? new TensorInfo(type.Name, type.ReadAs, entry.Shape, BytesOf(name, entry, type))
             : new TensorInfo($"type {entry.TypeCode}", null, entry.Shape, 0);
     }
 
     /// <inheritdoc/>
-    protected override Tensor Read(string name)
+    protected override Tensor Read(string name) => Read(name, DType.Float32);
+
+    /// <summary>The tensor of a name as it is stored; of blocks that kernels do not have, the values in a floating-point type.</summary>
+    /// <exception cref="GlmException">There is no such tensor, or its element type is not supported.</exception>
+    public Tensor Read(string name, DType decoded)
     {
-        var entry = _entries[name];
+        if (!_entries.TryGetValue(name, out var entry)) return this[name];
         var known = GgufTypes.Find(entry.TypeCode);
-        if (known?.Type is not { } type)
-            throw new GlmException($"{Path}: {name}: expected one of the types {GgufTypes.Supported}, found {known?.Name ?? $"type {entry.TypeCode}"}");
-        return _storage.View(type, entry.Offset, entry.Shape);
+        if (known?.ReadAs is null) throw new GlmException($"{Path}: {name}: expected one of the types {GgufTypes.Supported}, found {known?.Name ?? $"type {entry.TypeCode}"}");
+        if (known.Type is { } type) return _storage.View(type, entry.Offset, entry.Shape);
+        var target = Tensor.Allocate(known.ToQ8 is null ? decoded : DType.Q8_0, entry.Shape);
+        if (target.Count == 0) return target;
+        // Blocks are independent of each other: all processors decode them, a few at a time.
+        int blocks = checked((int)(target.Count / known.BlockValues)), part = PartValues / known.BlockValues;
+        var rows = target.Reshape(blocks, known.BlockValues);
+        Parallel.For(0, (blocks + part - 1) / part, i => DecodeBlocks(known, entry.Offset, i * part, rows.Slice(i * part, Math.Min(part, blocks - i * part))));
+        return target;
+    }
+
+    /// <summary>Decodes blocks from number <paramref name="start"/> on into rows of a block's values.</summary>
+    private void DecodeBlocks(GgufType type, long offset, int start, Tensor rows)
+    {
+        byte[] stored = new byte[rows.Rows * type.BlockBytes];
+        _storage.View(DType.UInt8, offset + (long)start * type.BlockBytes, stored.Length).CopyBytesTo(stored);
+        if (type.Decode is { } decode) rows.CopyFrom(Expanded(stored, type.BlockBytes, decode, type.BlockValues));
+        else rows.CopyBytesFrom(Expanded(stored, type.BlockBytes, type.ToQ8!, (int)DType.Q8_0.Bytes(type.BlockValues)));
+    }
+
+    private static T[] Expanded<T>(byte[] stored, int blockBytes, BlockExpansion<T> expand, int blockValues)
+    {
+        T[] values = new T[stored.Length / blockBytes * blockValues];
+        for (int i = 0, at = 0; at < stored.Length; i += blockValues, at += blockBytes) expand(stored.AsSpan(at, blockBytes), values.AsSpan(i, blockValues));
+        return values;
     }
 
     private long ReadAlignment()

@@ -4,14 +4,17 @@ using Glm.Tensors;
 namespace Glm.Models;
 
 /// <summary>
-/// Models in GGUF files of the architecture "chatglm" (ChatGLM spec 10.3). Matrices stay as they are stored, as views of the mapped file; norms and
-/// biases are converted to float32. Where queries, keys and values are stored as separate matrices, they are joined in memory.
+/// Models in GGUF files of the architecture "chatglm" (ChatGLM spec 10.3). Matrices stay as they are stored, as views of the mapped file; those of block types
+/// that kernels do not have become bfloat16 in memory, 16 bits for each weight (Q5_0 becomes Q8_0, which holds the same numbers). Norms and biases are converted to float32. Where queries, keys and values are stored as separate matrices, they are joined in memory.
 /// </summary>
 public static class GgufModel
 {
     private const string Architecture = "chatglm";
     private const string EmbeddingName = "token_embd.weight", OutputName = "output.weight";
     private const int StandardRotaryBase = 10000;
+
+    /// <summary>What matrices of block types without kernels are decoded to.</summary>
+    private const DType Decoded = DType.BFloat16;
 
     private static readonly string[] QkvParts = ["attn_q", "attn_k", "attn_v"];
 
@@ -78,7 +81,7 @@ public static class GgufModel
             OutputName => [[OutputName], [EmbeddingName]],
             var stored when stored.Contains("attn_qkv", StringComparison.Ordinal) => [[stored], [.. QkvParts.Select(part => stored.Replace("attn_qkv", part, StringComparison.Ordinal))]],
             var stored => [[stored]],
-        });
+        }, name => file.Read(name, Decoded));
     }
 
     /// <summary>The shape of the model in a file.</summary>
@@ -91,7 +94,7 @@ public static class GgufModel
         string Key(string name) => $"{Architecture}.{name}";
         int hidden = metadata.GetInteger(Key("embedding_length"), 1), heads = metadata.GetInteger(Key("attention.head_count"), 1);
         if (hidden % heads != 0) throw new GlmException($"{file.Path}: {Key("attention.head_count")}: expected a divisor of {Key("embedding_length")} {hidden}, found {heads}");
-        var embedding = file[EmbeddingName];
+        int[] embedding = file.FindInfo(EmbeddingName)?.Shape ?? throw new GlmException($"{file.Path}: expected a tensor named {EmbeddingName}, found none among {file.Names.Count}");
         var (ratio, mode) = RopeRatio(file);
         var config = new ChatGlm2Config
         {
@@ -102,7 +105,7 @@ public static class GgufModel
             NumAttentionHeads = heads,
             MultiQueryAttention = true,
             MultiQueryGroupNum = metadata.GetInteger(Key("attention.head_count_kv"), 1),
-            PaddedVocabSize = embedding.Shape.Length == 2 ? embedding.Shape[0] : throw new GlmException($"{file.Path}: {EmbeddingName}: expected a matrix, found {embedding}"),
+            PaddedVocabSize = embedding.Length == 2 ? embedding[0] : throw new GlmException($"{file.Path}: {EmbeddingName}: expected a matrix, found [{string.Join(", ", embedding)}]"),
             SeqLength = metadata.GetInteger(Key("context_length"), 1),
             LayernormEpsilon = (float)metadata.GetNumber(Key("attention.layer_norm_rms_epsilon")),
             AddQkvBias = file.Names.Contains("blk.0.attn_qkv.bias") || file.Names.Contains("blk.0.attn_q.bias"),

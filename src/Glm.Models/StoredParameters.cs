@@ -7,7 +7,8 @@ namespace Glm.Models;
 /// <param name="config">The configuration.</param>
 /// <param name="store">The checkpoint.</param>
 /// <param name="names">Where it may hold a parameter (<see cref="ModelConfig.StoredNames"/>).</param>
-internal sealed class StoredParameters(ModelConfig config, TensorStore store, Func<string, IEnumerable<string[]>> names)
+/// <param name="read">Reads a tensor of the checkpoint, if not as it is.</param>
+internal sealed class StoredParameters(ModelConfig config, TensorStore store, Func<string, IEnumerable<string[]>> names, Func<string, Tensor>? read = null)
 {
     private const string ScaleSuffix = "_scale";
 
@@ -28,7 +29,7 @@ internal sealed class StoredParameters(ModelConfig config, TensorStore store, Fu
         string[] stored = Find(name);
         string key = string.Join(' ', stored);
         if (_read.TryGetValue(key, out var known)) return known;
-        var tensor = JoinedRows.Of(store.FileOf(stored[0]), key, [.. stored.Select(part => store[part])]);
+        var tensor = JoinedRows.Of(store.FileOf(stored[0]), key, [.. stored.Select(part => read is null ? store[part] : read(part))]);
         if (config.IsQuantizable(name) && stored.All(part => store.FindInfo(ScaleName(part)) is not null)) tensor = Quantized(stored, key, tensor, shape);
         else if (!(tensor.Type.IsFloat() || tensor.Type.IsBlock()) || !tensor.Shape.SequenceEqual(shape))
             throw new GlmException($"{store.FileOf(stored[0])}: {key}: expected floating-point numbers [{string.Join(", ", shape)}], found {tensor}");

@@ -8,7 +8,7 @@ namespace Glm.Formats.Tests;
 public sealed class GgufPropertyTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("glm-gguf").FullName;
-    private readonly byte[] _whole = new GgufWriter()
+    private readonly byte[] _whole = new RawGguf()
         .Add("general.architecture", "chatglm").Add("general.alignment", 32u).Add("flag", true).Add("scores", new[] { 0.5f, -1f }).Add("tokens", new[] { "a", "bc", "väl" })
         .AddTensor("a", [1, 2, 3, 4, 5, 6], 2, 3).AddTensor("q", 2, new byte[36], 2, 32).AddTensor("k", 12, new byte[144], 256).ToArray();
 
@@ -27,7 +27,7 @@ public sealed class GgufPropertyTests : IDisposable
         Check.QuickThrowOnFailure(Prop.ForAll(file.ToArbitrary(), given =>
         {
             var ((values, shapes), alignment) = given;
-            var writer = new GgufWriter { Alignment = alignment }.Add("general.alignment", (uint)alignment);
+            var writer = new RawGguf { Alignment = alignment }.Add("general.alignment", (uint)alignment);
             for (int i = 0; i < values.Count; i++) writer.Add($"key.{i}", values[i]);
             for (int i = 0; i < shapes.Count; i++) writer.AddTensor($"tensor.{i}", Numbers(i, shapes[i]), shapes[i]);
             File.WriteAllBytes(Target, writer.ToArray());

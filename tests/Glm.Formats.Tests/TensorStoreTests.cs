@@ -16,9 +16,9 @@ public sealed class TensorStoreTests : IDisposable
     public void A_file_is_recognised_by_its_content()
     {
         SafetensorsWriter.Write(In("a.gguf"), [("w", Tensor.From([1, 2], 2))]);
-        File.WriteAllBytes(In("b.safetensors"), new GgufWriter().AddTensor("w", [1, 2], 2).ToArray());
+        File.WriteAllBytes(In("b.safetensors"), new RawGguf().AddTensor("w", [1, 2], 2).ToArray());
         // 123 tensors: the byte at which the header of a safetensors file begins is a brace here, too.
-        var many = new GgufWriter();
+        var many = new RawGguf();
         for (int i = 0; i < '{'; i++) many.AddTensor($"w.{i}", [i], 1);
         File.WriteAllBytes(In("many"), many.ToArray());
         Assert.IsType<SafetensorsFile>(TensorStore.Open(In("a.gguf")));

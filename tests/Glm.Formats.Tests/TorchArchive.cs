@@ -49,12 +49,12 @@ internal sealed class TorchArchive
     public static byte[] Dict(params (string Key, byte[] Value)[] items) => [(byte)'}', (byte)'(', .. items.SelectMany(item => (byte[])[.. Text(item.Key), .. item.Value]), (byte)'u'];
 
     /// <summary>A tensor of a storage of <paramref name="count"/> elements.</summary>
-    public static byte[] Tensor(string type, string key, long count, long first, long[] shape, long[] strides) =>
+    public static byte[] View(string type, string key, long count, long first, long[] shape, long[] strides) =>
     [
         .. Global("torch._utils", "_rebuild_tensor_v2"), .. Op("(("), .. Text("storage"), .. Global("torch", type), .. Text(key), .. Text("cpu"), .. Integer(count), .. Op("tQ"),
         .. Integer(first), .. Tuple(shape), .. Tuple(strides), .. Op("\x89"), .. Global("collections", "OrderedDict"), .. Op(")RtR"),
     ];
 
     /// <summary>A vector that is all of the float storage <paramref name="key"/>.</summary>
-    public static byte[] Vector(string key, long count) => Tensor("FloatStorage", key, count, 0, [count], [1]);
+    public static byte[] Vector(string key, long count) => View("FloatStorage", key, count, 0, [count], [1]);
 }

@@ -113,10 +113,10 @@ public sealed class TorchTests : IDisposable
     public void Views_are_copied_out_in_the_order_of_their_shape()
     {
         var file = Open(new TorchArchive().Storage("0", 0, 1, 2, 3, 4, 5).Pickle(Dict(
-            ("whole", Tensor("FloatStorage", "0", 6, 0, [2, 3], [3, 1])), ("row", Tensor("FloatStorage", "0", 6, 3, [1, 3], [99, 1])),
-            ("transposed", Tensor("FloatStorage", "0", 6, 0, [3, 2], [1, 3])), ("column", Tensor("FloatStorage", "0", 6, 1, [2], [3])),
-            ("expanded", Tensor("FloatStorage", "0", 6, 5, [2, 2], [0, 0])), ("scalar", Tensor("FloatStorage", "0", 6, 4, [], [])), ("none", Tensor("FloatStorage", "0", 6, 6, [0, 7], [7, 1])),
-            ("windows", Tensor("FloatStorage", "0", 6, 0, [3, 2, 2], [1, 2, 1])))));
+            ("whole", View("FloatStorage", "0", 6, 0, [2, 3], [3, 1])), ("row", View("FloatStorage", "0", 6, 3, [1, 3], [99, 1])),
+            ("transposed", View("FloatStorage", "0", 6, 0, [3, 2], [1, 3])), ("column", View("FloatStorage", "0", 6, 1, [2], [3])),
+            ("expanded", View("FloatStorage", "0", 6, 5, [2, 2], [0, 0])), ("scalar", View("FloatStorage", "0", 6, 4, [], [])), ("none", View("FloatStorage", "0", 6, 6, [0, 7], [7, 1])),
+            ("windows", View("FloatStorage", "0", 6, 0, [3, 2, 2], [1, 2, 1])))));
         Assert.Equal([0, 1, 2, 3, 4, 5], file["whole"].ToArray());
         Assert.Equal([3, 4, 5], file["row"].ToArray());
         Assert.Equal([0, 3, 1, 4, 2, 5], file["transposed"].ToArray());
@@ -137,7 +137,7 @@ public sealed class TorchTests : IDisposable
                 .Add("data/0", BitConverter.GetBytes(0.1)).Add("data/1", [0, 0x3c]).Add("data/2", [0x80, 0xbf]).Add("data/3", BitConverter.GetBytes(-7L)).Add("data/4", BitConverter.GetBytes(-8))
                 .Add("data/5", 0xff).Add("data/6", 0xff).Add("data/7", 1).Add("data/8", 1, 2).Storage("9", 0.5f)
                 .Pickle(Dict([.. new[] { "DoubleStorage", "HalfStorage", "BFloat16Storage", "LongStorage", "IntStorage", "CharStorage", "ByteStorage", "BoolStorage", "ShortStorage", "FloatStorage" }
-                    .Select((type, i) => (type, Tensor(type, $"{i}", 1, 0, [1], [1])))])));
+                    .Select((type, i) => (type, View(type, $"{i}", 1, 0, [1], [1])))])));
             Assert.Equal([0.1f], file["DoubleStorage"].ToArray());
             Assert.Equal(("DoubleStorage", DType.Float32, 8L), (file.FindInfo("DoubleStorage")!.StoredAs, file.FindInfo("DoubleStorage")!.Type, file.FindInfo("DoubleStorage")!.Bytes));
             Assert.Equal(1, file["HalfStorage"].ToArray()[0]);
@@ -185,15 +185,15 @@ public sealed class TorchTests : IDisposable
         { "key of another kind", [.. Op("}"), .. Tuple(1), .. Vector("0", 2), .. Op("s")], "text or integers as keys" },
         { "no such storage", Dict(("w", Vector("7", 2))), "storage 7: expected its record" },
         { "too many elements", Dict(("w", Vector("0", 3))), "storage 0: expected 2 elements of FloatStorage in 8 bytes, found 3" },
-        { "wrong element type", Dict(("w", Tensor("DoubleStorage", "0", 2, 0, [2], [1]))), "storage 0: expected 1 elements of DoubleStorage" },
-        { "beyond the storage", Dict(("w", Tensor("FloatStorage", "0", 2, 1, [2], [1]))), "expected elements below 2, found [2] from 1 on" },
-        { "huge stride", Dict(("w", Tensor("FloatStorage", "0", 2, 0, [3], [long.MaxValue]))), "expected elements below 2" },
-        { "negative stride", Dict(("w", Tensor("FloatStorage", "0", 2, 1, [2], [-1]))), "strides from 0 on, found -1" },
-        { "negative offset", Dict(("w", Tensor("FloatStorage", "0", 2, -1, [1], [1]))), "expected elements below 2" },
-        { "negative size", Dict(("w", Tensor("FloatStorage", "0", 2, 0, [-1], [1]))), "dimensions from 0" },
-        { "huge size", Dict(("w", Tensor("FloatStorage", "0", 2, 0, [1L << 31], [0]))), "dimensions from 0" },
-        { "repeated without end", Dict(("w", Tensor("FloatStorage", "0", 2, 0, [int.MaxValue, int.MaxValue, int.MaxValue, int.MaxValue], [0, 0, 0, 0]))), "at most 4194304 elements" },
-        { "too few strides", Dict(("w", Tensor("FloatStorage", "0", 2, 0, [2, 1], [1]))), "as many strides" },
+        { "wrong element type", Dict(("w", View("DoubleStorage", "0", 2, 0, [2], [1]))), "storage 0: expected 1 elements of DoubleStorage" },
+        { "beyond the storage", Dict(("w", View("FloatStorage", "0", 2, 1, [2], [1]))), "expected elements below 2, found [2] from 1 on" },
+        { "huge stride", Dict(("w", View("FloatStorage", "0", 2, 0, [3], [long.MaxValue]))), "expected elements below 2" },
+        { "negative stride", Dict(("w", View("FloatStorage", "0", 2, 1, [2], [-1]))), "strides from 0 on, found -1" },
+        { "negative offset", Dict(("w", View("FloatStorage", "0", 2, -1, [1], [1]))), "expected elements below 2" },
+        { "negative size", Dict(("w", View("FloatStorage", "0", 2, 0, [-1], [1]))), "dimensions from 0" },
+        { "huge size", Dict(("w", View("FloatStorage", "0", 2, 0, [1L << 31], [0]))), "dimensions from 0" },
+        { "repeated without end", Dict(("w", View("FloatStorage", "0", 2, 0, [int.MaxValue, int.MaxValue, int.MaxValue, int.MaxValue], [0, 0, 0, 0]))), "at most 4194304 elements" },
+        { "too few strides", Dict(("w", View("FloatStorage", "0", 2, 0, [2, 1], [1]))), "as many strides" },
         { "no storage", [.. Global("torch._utils", "_rebuild_tensor_v2"), .. Op("(NtR")], "expected a storage" },
         { "no persistent id", Op("NQ"), "persistent id: expected ('storage'" },
         { "other persistent id", Op(")Q"), "found another tuple" },
@@ -258,7 +258,7 @@ public sealed class TorchTests : IDisposable
 
     private static Tensor Filled(DType type, params int[] shape)
     {
-        var tensor = Glm.Tensors.Tensor.Allocate(type, shape);
+        var tensor = Tensor.Allocate(type, shape);
         byte[] bytes = new byte[tensor.Bytes];
         new Random(7).NextBytes(bytes);
         tensor.CopyBytesFrom(bytes);

@@ -23,7 +23,10 @@ public sealed class GgufModelTests : IDisposable
     [InlineData(1u, DType.Float16)]
     [InlineData(2u, DType.Q4_0)]
     [InlineData(8u, DType.Q8_0)]
-    public void Matrices_stay_as_they_are_stored_and_compute_what_they_mean(uint code, DType type)
+    [InlineData(3u, DType.BFloat16)]
+    [InlineData(6u, DType.Q8_0)]
+    [InlineData(7u, DType.BFloat16)]
+    public void Matrices_stay_as_they_are_stored_or_become_what_kernels_have_and_compute_what_they_mean(uint code, DType type)
     {
         var model = Load(new TinyGguf { MatrixType = code });
         Assert.All(model.Parameters, p => Assert.Equal(p.Tensor.Shape.Length == 2 ? type : DType.Float32, p.Tensor.Type));
@@ -71,6 +74,15 @@ public sealed class GgufModelTests : IDisposable
         var file = GgufFile.Open(Target);
         Assert.Equal([.. new[] { "q", "k", "v" }.SelectMany(part => file[$"blk.1.attn_{part}.weight"].ToArray())], joined.ToArray());
         Assert.Equal(file["blk.1.attn_q.weight"].Type, joined.Type);
+    }
+
+    /// <summary>Files of mixed precision keep values in a finer type than queries and keys.</summary>
+    [Fact]
+    public void Separate_matrices_of_other_types_are_joined_by_their_values()
+    {
+        var joined = Load(new TinyGguf { MatrixType = 2, ValueType = 6, Separate = true }).Parameters.Single(p => p.Name.EndsWith("layers.0.self_attention.query_key_value.weight", StringComparison.Ordinal)).Tensor;
+        var file = GgufFile.Open(Target);
+        Assert.Equal([.. new[] { "q", "k", "v" }.SelectMany(part => file[$"blk.0.attn_{part}.weight"].To(DType.Float32).To(DType.BFloat16).ToArray())], joined.ToArray());
     }
 
     [Fact]

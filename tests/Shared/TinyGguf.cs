@@ -7,8 +7,11 @@ internal sealed class TinyGguf
 
     private readonly Random _random = new(5);
 
-    /// <summary>The type of matrices: 0 F32, 1 F16, 2 Q4_0, 8 Q8_0.</summary>
+    /// <summary>The type of matrices: 0 F32, 1 F16, 2 Q4_0, 3 Q4_1, 6 Q5_0, 7 Q5_1, 8 Q8_0.</summary>
     public uint MatrixType { get; init; }
+
+    /// <summary>Another type for the matrices of values, where those are separate.</summary>
+    public uint? ValueType { get; init; }
 
     /// <summary>Whether queries, keys and values are matrices of their own.</summary>
     public bool Separate { get; init; }
@@ -24,7 +27,7 @@ internal sealed class TinyGguf
 
     public byte[] ToArray()
     {
-        var writer = new GgufWriter();
+        var writer = new RawGguf();
         foreach (var (key, value) in new (string, object)[]
         {
             ("general.architecture", "chatglm"), ("chatglm.context_length", (uint)Positions), ("chatglm.embedding_length", (uint)Hidden),
@@ -54,33 +57,38 @@ internal sealed class TinyGguf
         return writer.ToArray();
     }
 
-    private void Vector(GgufWriter writer, string name, int size, float mean)
+    private void Vector(RawGguf writer, string name, int size, float mean)
     {
         if (name != Missing) writer.AddTensor(name, Values(size, mean), size);
     }
 
-    private void Matrix(GgufWriter writer, string name, int rows, int columns)
+    private void Matrix(RawGguf writer, string name, int rows, int columns)
     {
         if (name == Missing) return;
-        byte[] data = MatrixType switch
+        uint type = name.Contains("attn_v", StringComparison.Ordinal) ? ValueType ?? MatrixType : MatrixType;
+        byte[] data = type switch
         {
             0 => [.. Values(rows * columns, 0).SelectMany(BitConverter.GetBytes)],
             1 => [.. Values(rows * columns, 0).SelectMany(v => BitConverter.GetBytes((Half)v))],
             2 => Blocks(rows * columns / 32, 16, 0.02f),
+            3 => Blocks(rows * columns / 32, 18, 0.02f, minimum: -0.15f),
+            6 => Blocks(rows * columns / 32, 20, 0.01f),
+            7 => Blocks(rows * columns / 32, 22, 0.01f, minimum: -0.15f),
             8 => Blocks(rows * columns / 32, 32, 0.001f),
-            _ => throw new InvalidOperationException($"type {MatrixType}"),
+            _ => throw new InvalidOperationException($"type {type}"),
         };
-        writer.AddTensor(name, MatrixType, data, rows, columns);
+        writer.AddTensor(name, type, data, rows, columns);
     }
 
     private float[] Values(int count, float mean) => [.. Enumerable.Range(0, count).Select(_ => mean + (_random.NextSingle() - 0.5f) / 4)];
 
-    /// <summary>Blocks of a binary16 scale and random bytes.</summary>
-    private byte[] Blocks(int count, int bytes, float scale)
+    /// <summary>Blocks of a binary16 scale, perhaps a minimum, and random bytes.</summary>
+    private byte[] Blocks(int count, int bytes, float scale, float? minimum = null)
     {
         byte[] data = new byte[count * (2 + bytes)];
         _random.NextBytes(data);
         for (int i = 0; i < count; i++) BitConverter.GetBytes((Half)(scale * (0.5f + _random.NextSingle()))).CopyTo(data, i * (2 + bytes));
+        for (int i = 0; i < count && minimum is { } m; i++) BitConverter.GetBytes((Half)m).CopyTo(data, i * (2 + bytes) + 2);
         return data;
     }
 }

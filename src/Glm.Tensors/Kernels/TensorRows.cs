@@ -28,9 +28,13 @@ internal static unsafe class TensorRows
         }
     }
 
-    /// <summary>Rounds float32 to another floating-point type, to nearest even.</summary>
-    public static void FromFloats(float* source, byte* destination, DType type, long count) =>
-        Conversion.Narrow(source, destination, type, (nint)count, Isa.Current);
+    /// <summary>Rounds float32 to another floating-point type, to nearest even, or to blocks as GGUF does.</summary>
+    /// <exception cref="GlmException">A value cannot be stored in a block.</exception>
+    public static void FromFloats(float* source, byte* destination, DType type, long count)
+    {
+        if (type.IsBlock()) BlockFormat.Encode(source, type, destination, count);
+        else Conversion.Narrow(source, destination, type, (nint)count, Isa.Current);
+    }
 
     /// <summary>Row <paramref name="row"/> as float32: where it lies, or converted into <paramref name="scratch"/>.</summary>
     public static float* Read(Tensor tensor, long row, float* scratch)

@@ -30,6 +30,21 @@ internal static unsafe class BlockFormat
         }
     }
 
+    /// <summary>Stores values in blocks.</summary>
+    /// <exception cref="GlmException">They are no whole blocks, or one is not finite or too large for a binary16 scale.</exception>
+    public static void Encode(float* values, DType type, byte* blocks, long count)
+    {
+        if (count % Values != 0) throw new GlmException($"values to quantise: expected a multiple of {Values} for {type}, found {count}");
+        for (long i = 0; i < count; i += Values, blocks += Bytes(type))
+        {
+            var block = new ReadOnlySpan<float>(values + i, Values);
+            foreach (float value in block)
+                if (!float.IsFinite(value)) throw new GlmException($"values to quantise: expected finite numbers, found {value}");
+            Encode(block, type, blocks);
+            if (!Half.IsFinite(*(Half*)blocks)) throw new GlmException($"values to quantise: expected numbers that {type} can hold, found larger ones");
+        }
+    }
+
     /// <summary>Stores 32 values in a block, as the original does: the unrounded scale gives the integers.</summary>
     public static void Encode(ReadOnlySpan<float> values, DType type, byte* block)
     {

@@ -2,8 +2,8 @@ using System.Text;
 
 namespace Glm.Tests;
 
-/// <summary>Writes GGUF files for tests from what it is told, right or wrong; it shares no code with the reader.</summary>
-internal sealed class GgufWriter
+/// <summary>GGUF files for tests from what they are told, right or wrong; it shares no code with the reader or the writer.</summary>
+internal sealed class RawGguf
 {
     private readonly List<(string Key, object Value)> _metadata = [];
     private readonly List<(string Name, int[] Shape, uint Type, byte[] Data)> _tensors = [];
@@ -13,7 +13,7 @@ internal sealed class GgufWriter
     public int Alignment { get; init; } = 32;
 
     /// <summary>Adds a key; the type of the value, or of the elements of an array, is the type in the file.</summary>
-    public GgufWriter Add(string key, object value)
+    public RawGguf Add(string key, object value)
     {
         _metadata.Add((key, value));
         return this;
@@ -24,14 +24,14 @@ internal sealed class GgufWriter
     /// <param name="type">Its type's code.</param>
     /// <param name="data">Its bytes.</param>
     /// <param name="shape">Its dimensions, outermost first.</param>
-    public GgufWriter AddTensor(string name, uint type, byte[] data, params int[] shape)
+    public RawGguf AddTensor(string name, uint type, byte[] data, params int[] shape)
     {
         _tensors.Add((name, shape, type, data));
         return this;
     }
 
     /// <summary>Adds a tensor of float32.</summary>
-    public GgufWriter AddTensor(string name, float[] values, params int[] shape) => AddTensor(name, 0, [.. values.SelectMany(BitConverter.GetBytes)], shape);
+    public RawGguf AddTensor(string name, float[] values, params int[] shape) => AddTensor(name, 0, [.. values.SelectMany(BitConverter.GetBytes)], shape);
 
     public byte[] ToArray()
     {
