@@ -31,7 +31,7 @@ public sealed class ScorerTests : IDisposable
         var special = TinyModel.Tokenizer.Blanks;
         var session = new Session(model, _workers);
         int[] ids = [.. Enumerable.Range(0, 150).Select(i => (i * i + 3) % 400)];
-        float[] scores = new Scorer(model, _workers, special, new ScoringOptions { MaxSequenceLength = 40, Stride = 15 }).Score(ids);
+        float[] scores = new Scorer(model, _workers, TinyModel.Tokenizer.Special, new ScoringOptions { MaxSequenceLength = 40, Stride = 15 }).Score(ids);
         // By hand: the first 39 tokens, then 15 at a time after 24 tokens of context.
         for (int start = 0, end = 39; start < ids.Length; start = end, end = Math.Min(ids.Length, end + 15))
         {
@@ -65,11 +65,10 @@ public sealed class ScorerTests : IDisposable
     [Fact]
     public void ImpossibleWindowsAreNamed()
     {
-        var special = TinyModel.Tokenizer.Blanks;
         Assert.StartsWith("max_sequence_length", Assert.Throws<GlmException>(
-            () => new Scorer(TinyModel.Create(), _workers, special, new ScoringOptions { MaxSequenceLength = 65 })).Message);
+            () => new Scorer(TinyModel.Create(), _workers, TinyModel.Tokenizer.Special, new ScoringOptions { MaxSequenceLength = 65 })).Message);
         Assert.StartsWith("stride", Assert.Throws<GlmException>(
-            () => new Scorer(TinyModel.Create(), _workers, special, new ScoringOptions { Stride = 64 }).Score([1, 2])).Message);
+            () => new Scorer(TinyModel.Create(), _workers, TinyModel.Tokenizer.Special, new ScoringOptions { Stride = 64 }).Score([1, 2])).Message);
     }
 
     [Fact]
