@@ -19,6 +19,7 @@ internal sealed class CommandLine
         {
             DemoCommand.Create(terminal),
             GenerateCommand.Create(terminal),
+            ChatCommand.Create(terminal),
             ScoreCommand.Create(terminal),
             LogitsCommand.Create(terminal),
             EvalCommand.Create(terminal),

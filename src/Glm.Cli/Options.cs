@@ -16,7 +16,7 @@ internal static class Options
 
     public static Option<string> Model() => new("--model") { HelpName = "PATH", Description = "Directory of a model (default: the one that ships)" };
 
-    public static Option<string> Tokenizer() => new("--tokenizer") { HelpName = "PATH", Description = "Tokenizer file, or directory that holds one (default: the shipped model's)" };
+    public static Option<string> Tokenizer() => new("--tokenizer", "--model") { HelpName = "PATH", Description = "Tokenizer file, directory that holds one, or GGUF file (default: the shipped model's)" };
 
     public static Option<string> TextField() => new("--text-field") { HelpName = "NAME", Description = "Field of a JSON line that holds the text", DefaultValueFactory = _ => "text" };
 

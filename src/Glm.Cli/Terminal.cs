@@ -37,6 +37,14 @@ internal sealed class Terminal
     /// <summary>A text without control characters: what a model writes must not steer the terminal.</summary>
     public static string Printable(string text) => string.Concat(text.Select(c => char.IsControl(c) && c is not ('\n' or '\t') ? '\uFFFD' : c));
 
+    /// <summary>Begins a part of a command that an interrupt ends in place of the command; disposing ends the part.</summary>
+    public InterruptiblePart InterruptiblePart(CancellationToken cancellation) => new(this, cancellation);
+
+    /// <summary>Ends the part of the command that is under way; false where there is none, or where it was told before.</summary>
+    public bool InterruptPart() => Part?.Interrupt() ?? false;
+
+    internal InterruptiblePart? Part { get; set; }
+
     /// <summary>The next line of the input, or null at its end.</summary>
     public string? ReadLine(CancellationToken cancellation) => Read(In.ReadLine, cancellation);
 

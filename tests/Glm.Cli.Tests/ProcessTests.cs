@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Glm.Tests;
 
 namespace Glm.Cli.Tests;
 
@@ -26,6 +27,24 @@ public sealed class ProcessTests(TinyModel model) : IClassFixture<TinyModel>
         var (code, _, error) = Shell($"set -m; mkfifo_dir=$(mktemp -d); mkfifo $mkfifo_dir/in; sleep 60 > $mkfifo_dir/in & holder=$!; {Glm} score --model '{model.Path}' - < $mkfifo_dir/in & job=$!; sleep 1; until kill -INT $job 2>/dev/null && sleep 0.5 && ! kill -0 $job 2>/dev/null; do sleep 0.2; done; wait $job; code=$?; kill $holder; rm -r $mkfifo_dir; exit $code");
         Assert.Equal(130, code);
         Assert.Contains("interrupted", error);
+    }
+
+    [UnixFact]
+    public void An_interrupt_ends_an_answer_and_not_the_chat()
+    {
+        using var folder = new TemporaryFolder();
+        File.WriteAllBytes(folder["chat.gguf"], new TinyGguf { WithVocabulary = true, Changed = ("chatglm.context_length", 60000u) }.ToArray());
+        // Questions without end: nearly all of the time, an answer is under way.
+        var (code, output, _) = Shell($"""
+            set -m; cd '{folder["."]}'
+            {Glm} chat --model chat.gguf --quiet < <(yes Hello) > out 2> error & job=$!
+            until [ -s out ]; do sleep 0.1; done; kill -INT $job
+            until grep -q interrupted error; do sleep 0.1; done
+            lines=$(wc -l < out); until [ $(wc -l < out) -gt $((lines + 2)) ]; do sleep 0.1; done
+            kill -TERM $job; wait $job; code=$?; cat error; exit $code
+            """);
+        Assert.Equal(130, code);
+        Assert.StartsWith("(interrupted)\nglm: interrupted", output);
     }
 
     [UnixFact]

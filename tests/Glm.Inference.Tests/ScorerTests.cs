@@ -65,7 +65,6 @@ public sealed class ScorerTests : IDisposable
     [Fact]
     public void ImpossibleWindowsAreNamed()
     {
-        var special = TinyModel.Tokenizer.Blanks;
         Assert.StartsWith("max_sequence_length", Assert.Throws<GlmException>(
             () => new Scorer(TinyModel.Create(), _workers, TinyModel.Tokenizer.Special, new ScoringOptions { MaxSequenceLength = 65 })).Message);
         Assert.StartsWith("stride", Assert.Throws<GlmException>(

@@ -154,6 +154,40 @@ public sealed class ChatTemplateTests
         }
     }
 
+    [Theory]
+    [InlineData("seed=42, range=(0, 100)", """{"seed":42,"range":[0,100]}""")]
+    [InlineData("", "{}")]
+    [InlineData(" a = -1.5e3 ,b='\\'s \\u4f60\\n',", """{"a":-1500,"b":"\u0027s \u4F60\n"}""")]
+    [InlineData("a=None, b=[True, {'x': False}], c=(), d={}", """{"a":null,"b":[true,{"x":false}],"c":[],"d":{}}""")]
+    [InlineData("a", null)]
+    [InlineData("a=1 b=2", null)]
+    [InlineData("a=1, a=2", null)]
+    [InlineData("a=f(1)", null)]
+    [InlineData("a=__import__('os')", null)]
+    [InlineData("a='x", null)]
+    [InlineData("a='x\\", null)]
+    [InlineData("a='\\u12'", null)]
+    [InlineData("a=[1", null)]
+    [InlineData("a={1: 2}", null)]
+    [InlineData("a=1e999", null)]
+    public void CallsAreReadAsData(string arguments, string? expected)
+    {
+        var call = ToolCall.Of(new ChatMessage(ChatRole.Assistant, $"```python\ntool_call({arguments})\n```") { Metadata = "f" });
+        Assert.Equal(expected, call?.Parameters.ToJsonString());
+        Assert.Null(ToolCall.Of(Assistant($"```python\ntool_call({arguments})\n```")));
+    }
+
+    [Fact]
+    public void CallsInJson()
+    {
+        ChatMessage Call(string content) => new(ChatRole.Assistant, content) { Metadata = "f" };
+        Assert.Equal("f", ToolCall.Of(Call("\n{\"a\": 1}"))?.Name);
+        Assert.Null(ToolCall.Of(Call("{\"a\"")));
+        Assert.Null(ToolCall.Of(Call("print(1)")));
+        Assert.Null(ToolCall.Of(Call("```python\nprint(1)\n```")));
+        Assert.Null(ToolCall.Of(Call($"```python\ntool_call(a={new string('[', 100000)})\n```")));
+    }
+
     [Fact]
     public void OnlyChatModelsHaveTemplates() => Assert.Contains("chat", Assert.Throws<GlmException>(() => ChatTemplate.Of(TinyVocabulary.Tokenizer)).Message);
 

@@ -22,6 +22,12 @@ internal sealed class TinyGguf
     /// <summary>A metadata key to write with another value, or with null not at all.</summary>
     public (string Key, object? Value) Changed { get; init; }
 
+    /// <summary>Whether the vocabulary of a ChatGLM3 is in the file: every byte, the space, and the special tokens from id <see cref="FirstSpecial"/>.</summary>
+    public bool WithVocabulary { get; init; }
+
+    /// <summary>The id of [MASK] in that vocabulary; the roles begin 5 ids later.</summary>
+    public const int FirstSpecial = 3 + 256 + 1;
+
     /// <summary>A tensor to leave out.</summary>
     public string? Missing { get; init; }
 
@@ -37,6 +43,7 @@ internal sealed class TinyGguf
         })
             if (key != Changed.Key) writer.Add(key, value);
         if (Changed is { Key: not null, Value: { } other }) writer.Add(Changed.Key, other);
+        if (WithVocabulary) AddVocabulary(writer);
         Matrix(writer, "token_embd.weight", Vocabulary, Hidden);
         for (int i = 0; i < Layers; i++)
         {
@@ -55,6 +62,16 @@ internal sealed class TinyGguf
         Vector(writer, "output_norm.weight", Hidden, 1);
         if (!Tied) Matrix(writer, "output.weight", Vocabulary, Hidden);
         return writer.ToArray();
+    }
+
+    private static void AddVocabulary(RawGguf writer)
+    {
+        string[] special = ["[MASK]", "[gMASK]", "[sMASK]", "sop", "eop", "<|system|>", "<|user|>", "<|assistant|>", "<|observation|>"];
+        string[] tokens = ["<unk>", "<bos>", "<eos>", .. Enumerable.Range(0, 256).Select(value => $"<0x{value:X2}>"), "\u2581", .. special];
+        tokens = [.. tokens, .. Enumerable.Range(tokens.Length, Vocabulary - tokens.Length).Select(id => $"[PAD{id}]")];
+        int[] types = [2, 3, 3, .. Enumerable.Repeat(6, 256), 1, .. Enumerable.Repeat(3, special.Length)];
+        writer.Add("tokenizer.ggml.model", "llama").Add("tokenizer.ggml.pre", "chatglm-spm").Add("tokenizer.ggml.tokens", tokens)
+            .Add("tokenizer.ggml.scores", new float[Vocabulary]).Add("tokenizer.ggml.token_type", (int[])[.. types, .. Enumerable.Repeat(5, Vocabulary - types.Length)]);
     }
 
     private void Vector(RawGguf writer, string name, int size, float mean)

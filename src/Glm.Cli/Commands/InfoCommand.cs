@@ -53,7 +53,8 @@ internal static class InfoCommand
         string? file = Tokenizer.FindIn(directory);
         if (file is null) return null;
         var tokenizer = Tokenizer.Load(file);
-        return new VocabularyDescription(Path.GetFileName(file), tokenizer is IceTokenizer ? "icetk" : "unigram with byte fallback", tokenizer.VocabularySize);
+        string kind = tokenizer.Kind switch { VocabularyKind.Glm130B => "icetk", VocabularyKind.GlmNet => "unigram with byte fallback", var other => $"{other}" };
+        return new VocabularyDescription(Path.GetFileName(file), kind, tokenizer.VocabularySize);
     }
 
     private static void Show(IAnsiConsole screen, ModelDescription model)

@@ -16,15 +16,19 @@ internal static class TokenizeCommand
         var text = Options.Text("Text, in which [MASK], [gMASK] and [sMASK] are blanks; - reads it from standard input");
         var tokenizer = Options.Tokenizer();
         var newlines = Options.Newlines();
+        var special = new Option<bool>("--special") { Description = "The name of any special token in the text is that token" };
+        var asInput = new Option<bool>("--as-input") { Description = "With the tokens that the original puts around a text" };
         var json = Options.Json();
         return new ExampleCommand("encode", "Print the ids of a text",
-            "glm tokenize encode \"The capital of France is [MASK].\"", "glm tokenize encode --tokenizer ice_text.model --json - < text.txt")
+            "glm tokenize encode \"The capital of France is [MASK].\"", "glm tokenize encode --tokenizer chatglm3-6b --as-input 你好", "glm tokenize encode --tokenizer ice_text.model --json - < text.txt")
         {
-            text, tokenizer, newlines, json,
+            text, tokenizer, newlines, special, asInput, json,
         }.Does((parse, cancellation) =>
         {
             string input = terminal.Text(parse.GetValue(text), cancellation) ?? throw new UsageException("no text given; - reads it from standard input");
-            int[] ids = Open(parse.GetValue(tokenizer), parse.GetValue(newlines)).EncodeWithMasks(input);
+            var vocabulary = Open(parse.GetValue(tokenizer), parse.GetValue(newlines));
+            int[] ids = parse.GetValue(special) ? vocabulary.EncodeWithSpecial(input) : vocabulary.EncodeWithMasks(input);
+            if (parse.GetValue(asInput)) ids = [.. vocabulary.Special.Before, .. ids, .. vocabulary.Special.After];
             if (parse.GetValue(json)) terminal.WriteJson(new { ids });
             else terminal.Out.WriteLine(string.Join(' ', ids));
         });
@@ -81,7 +85,7 @@ internal static class TokenizeCommand
     }
 
     private static Tokenizer Open(string? path, string? newlines) =>
-        Tokenizer.Load(ModelLocation.OrShipped(path), new IceOptions { KeepNewlines = newlines == "keep" });
+        VocabularyLocation.Open(ModelLocation.OrShipped(path), new IceOptions { KeepNewlines = newlines == "keep" });
 
     private static int[] ParseIds(string text) => [.. text.Split([' ', ',', '\n', '\r', '\t'], StringSplitOptions.RemoveEmptyEntries).Select(word =>
         int.TryParse(word, NumberStyles.None, CultureInfo.InvariantCulture, out int id) ? id : throw new UsageException($"expected ids, found {word}"))];
