@@ -7,12 +7,12 @@ namespace Glm.Cli;
 internal static class BenchModel
 {
     /// <summary>Opens a model; quantised matrices are packed for the kernels.</summary>
-    /// <exception cref="GlmException">There is no such model, it cannot be read, or there is too little memory for it.</exception>
-    public static LanguageModel Open(string? path, Workers workers, IProgress<PackingProgress> progress, Action<string> warn, CancellationToken cancellation)
+    /// <inheritdoc cref="ModelFile.Open"/>
+    public static LimitedMemory Open(string? path, Workers workers, long? memory, int tokens, Terminal terminal, bool quiet, CancellationToken cancellation)
     {
         string location = ModelLocation.OrShipped(path);
-        if (Directory.Exists(location) || File.Exists(location)) return ModelFile.Open(location, workers, progress, warn, cancellation);
-        if (Presets.Find(location) is { } shape) return Random(location, shape);
+        if (Directory.Exists(location) || File.Exists(location)) return ModelFile.Open(location, workers, memory, tokens, terminal, quiet, cancellation);
+        if (Presets.Find(location) is { } shape) return new LimitedMemory(Random(location, shape), null, 0);
         throw new GlmException($"{location}: expected a GGUF file, the directory of a model, or one of {string.Join(", ", Presets.All.Keys)}");
     }
 

@@ -8,10 +8,12 @@ namespace Glm.Cli;
 /// <summary>A model that is ready to compute, with its vocabulary and threads.</summary>
 internal sealed class LoadedModel : IDisposable
 {
-    private LoadedModel(string path, LanguageModel model, Tokenizer tokenizer, Workers workers, TimeSpan loadTime)
+    private readonly LimitedMemory _limited;
+
+    private LoadedModel(string path, LimitedMemory limited, Tokenizer tokenizer, Workers workers, TimeSpan loadTime)
     {
+        _limited = limited;
         Path = path;
-        Model = model;
         Tokenizer = tokenizer;
         Workers = workers;
         LoadTime = loadTime;
@@ -19,7 +21,7 @@ internal sealed class LoadedModel : IDisposable
 
     public string Path { get; }
 
-    public LanguageModel Model { get; }
+    public LanguageModel Model => _limited.Model;
 
     public Tokenizer Tokenizer { get; }
 
@@ -27,19 +29,35 @@ internal sealed class LoadedModel : IDisposable
 
     public TimeSpan LoadTime { get; }
 
-    /// <summary>Opens a model directory, or the shipped model.</summary>
+    /// <summary>Opens the directory or GGUF file of a model, or the shipped model.</summary>
+    /// <param name="terminal">Where progress and warnings go.</param>
+    /// <param name="path">The directory or file; the shipped model if null.</param>
+    /// <param name="threads">Threads to compute with.</param>
+    /// <param name="memory">Bytes that the process may take (<see cref="Options.Memory"/>).</param>
+    /// <param name="ice">How GLM-130B's own tokenizer treats text.</param>
+    /// <param name="quiet">No progress.</param>
+    /// <param name="cancellation">Stops the packing of weights.</param>
     /// <exception cref="GlmException">It cannot be read, or its vocabulary does not fit its weights.</exception>
-    public static LoadedModel Open(string? path, int threads, IceOptions? ice = null)
+    public static LoadedModel Open(
+        Terminal terminal, string? path, int threads, long? memory = null, IceOptions? ice = null, bool quiet = false, CancellationToken cancellation = default)
     {
         var clock = Stopwatch.StartNew();
-        string directory = ModelLocation.OrShipped(path);
-        if (!Directory.Exists(directory) && Presets.Find(directory) is not null) throw new GlmException($"{directory}: expected the directory of a model, found the name of a shape without weights");
-        var model = ModelDirectory.Load(directory);
-        var tokenizer = Tokenizer.Load(directory, ice);
-        if (tokenizer.VocabularySize > model.VocabSize)
-            throw new GlmException($"{Tokenizer.FileOf(directory)}: expected at most the model's {model.VocabSize} ids, found {tokenizer.VocabularySize}");
+        string location = ModelLocation.OrShipped(path);
+        if (!Directory.Exists(location) && Presets.Find(location) is not null) throw new GlmException($"{location}: expected the directory of a model, found the name of a shape without weights");
         var workers = new Workers(threads);
-        return new LoadedModel(directory, model.Packed(workers), tokenizer, workers, clock.Elapsed);
+        try
+        {
+            var limited = ModelFile.Open(location, workers, memory, tokens: null, terminal, quiet, cancellation);
+            var tokenizer = VocabularyLocation.Open(location, ice);
+            if (tokenizer.VocabularySize > limited.Model.VocabSize)
+                throw new GlmException($"{location}: expected a vocabulary of at most the model's {limited.Model.VocabSize} ids, found {tokenizer.VocabularySize}");
+            return new LoadedModel(location, limited, tokenizer, workers, clock.Elapsed);
+        }
+        catch
+        {
+            workers.Dispose();
+            throw;
+        }
     }
 
     /// <summary>
@@ -62,5 +80,9 @@ internal sealed class LoadedModel : IDisposable
         return model.Config.Create(name => tensors[name] is { Shape.Length: > 1 } matrix ? matrix.To(type(matrix)) : tensors[name]);
     }
 
-    public void Dispose() => Workers.Dispose();
+    public void Dispose()
+    {
+        _limited.Dispose();
+        Workers.Dispose();
+    }
 }

@@ -6,10 +6,21 @@ namespace Glm.Cli;
 /// <summary>A model of any architecture and format, without its vocabulary.</summary>
 internal static class ModelFile
 {
-    /// <summary>Opens a directory or a GGUF file; quantised matrices are packed for the kernels.</summary>
-    /// <exception cref="GlmException">There is no such model, or it cannot be read.</exception>
-    public static LanguageModel Open(string path, Workers workers, IProgress<PackingProgress>? progress, Action<string>? warn, CancellationToken cancellation) =>
-        Directory.Exists(path) ? ModelDirectory.Load(path).Packed(workers)
-        : File.Exists(path) ? GgufModel.LoadPacked(path, workers, progress, warn, cancellation)
-        : throw new GlmException($"{path}: expected the directory or GGUF file of a model, found none");
+    /// <summary>Opens a directory or a GGUF file; quantised matrices are packed for the kernels, which progress tells of.</summary>
+    /// <param name="path">The directory or file.</param>
+    /// <param name="workers">Threads to compute with.</param>
+    /// <param name="memory">Bytes that the process may take; weights that do not fit stay on disk. As many as the model needs if null.</param>
+    /// <param name="tokens">Tokens that will be cached, where a command knows.</param>
+    /// <param name="terminal">Where progress and warnings go.</param>
+    /// <param name="quiet">No progress.</param>
+    /// <param name="cancellation">Stops the packing.</param>
+    /// <exception cref="GlmException">There is no such model, it cannot be read, or the memory is too small.</exception>
+    public static LimitedMemory Open(string path, Workers workers, long? memory, int? tokens, Terminal terminal, bool quiet, CancellationToken cancellation)
+    {
+        using var line = new ProgressLine(terminal, quiet);
+        line.Show("loading the model");
+        var progress = new DirectProgress<PackingProgress>(state => line.Show($"packing the weights: {Units.Bytes(state.DoneBytes)} of {Units.Bytes(state.TotalBytes)}"));
+        var model = PackedModel.Load(path, workers, progress, terminal.Error.WriteLine, cancellation);
+        return memory is { } bytes ? LimitedMemory.Fit(model, bytes, tokens) : new LimitedMemory(model, null, 0);
+    }
 }

@@ -37,6 +37,20 @@ internal static class Options
     /// <summary>The bits that <see cref="Activations"/> stands for.</summary>
     public static int? InputBits(string? activations) => activations switch { "16" => 16, "int8" => 8, _ => null };
 
+    /// <summary>Memory that the process may take.</summary>
+    public static Option<long?> Memory() => new("--memory")
+    {
+        HelpName = "SIZE",
+        Description = "Memory to run in, such as 4GB or 900MiB: weights that do not fit are read from disk for every token (default: all weights stay in memory)",
+        CustomParser = result =>
+        {
+            string word = result.Tokens[^1].Value;
+            if (Units.TryParseBytes(word, out long bytes) && bytes > 0) return bytes;
+            result.AddError($"--memory: expected a size such as 4GB or 900MiB, found {word}");
+            return null;
+        },
+    };
+
     /// <summary>An option that takes a number within bounds.</summary>
     public static Option<T> Number<T>(string name, string help, string description, T standard, T least, T most) where T : struct, IComparable<T>, IParsable<T> => new(name)
     {

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Glm.Tensors;
 
 namespace Glm.Cli;
@@ -22,6 +23,20 @@ internal static class Units
         int unit = 0;
         for (; value >= 1024 && unit < ByteUnits.Length - 1; unit++) value /= 1024;
         return unit == 0 ? $"{bytes} bytes" : $"{value:F1} {ByteUnits[unit]}";
+    }
+
+    /// <summary>Reads a size: a number and a unit, B, KB, MB, GB, TB (powers of 1000) or KiB, MiB, GiB, TiB (powers of 1024).</summary>
+    public static bool TryParseBytes(string text, out long bytes)
+    {
+        string number = text.TrimEnd('B', 'b', 'i', 'I', 'K', 'k', 'M', 'm', 'G', 'g', 'T', 't'), unit = text[number.Length..].ToUpperInvariant();
+        int power = unit is "" or "B" ? 0 : "KMGT".IndexOf(unit[0], StringComparison.Ordinal) + 1;
+        bytes = 0;
+        if (power < 0 || !(power == 0 || unit.Length == 1 || unit[1..] is "B" or "IB")) return false;
+        if (!double.TryParse(number, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double value)) return false;
+        value *= Math.Pow(unit.EndsWith("IB", StringComparison.Ordinal) ? 1024 : 1000, power);
+        if (value > long.MaxValue / 2) return false;
+        bytes = (long)value;
+        return true;
     }
 
     /// <summary>A count with a short suffix: 128.7B, 11.2M, 16.4K.</summary>

@@ -37,25 +37,6 @@ public static class GgufModel
         return new ChatGlm2(config, name => parameters[name]);
     }
 
-    /// <summary>Loads a model with its quantised matrices packed for the kernels, out of its packed file, which is made if there is none (<see cref="PackedWeights"/>).</summary>
-    /// <param name="path">The file.</param>
-    /// <param name="workers">Threads to pack with.</param>
-    /// <param name="progress">Hears of the packing, if there is any.</param>
-    /// <param name="warn">Hears why the packed file could not be kept.</param>
-    /// <param name="cancel">Stops the packing.</param>
-    /// <exception cref="GlmException">The file is damaged, holds another architecture, lacks a key or a tensor, or has a tensor of an unsupported type.</exception>
-    public static ChatGlm2 LoadPacked(
-        string path, Workers workers, IProgress<PackingProgress>? progress = null, Action<string>? warn = null, CancellationToken cancel = default)
-    {
-        var (config, parameters) = Read(path);
-        // Of the embedding, rows are looked up; nothing is multiplied with it.
-        (string, Tensor)[] matrices = [.. parameters.Where(p => p.Value.Type.IsBlock() && p.Key != ChatGlm2.EmbeddingName).Select(p => (p.Key, p.Value))];
-        if (matrices.Length == 0) return new ChatGlm2(config, name => parameters[name]);
-        var packed = PackedWeights.Load(path, matrices, workers, progress, cancel);
-        if (packed.Problem is not null) warn?.Invoke($"{path}: packed in memory, for this run alone: {packed.Problem}");
-        return new ChatGlm2(config, name => packed.Tensors.GetValueOrDefault(name) ?? parameters[name]);
-    }
-
     /// <summary>The shape of the model in a file, and number of tensors and bytes of each type that its parameters are stored in, from the header alone.</summary>
     /// <exception cref="GlmException">The file is damaged, holds another architecture, lacks a key or a tensor, or has a tensor of an unsupported type.</exception>
     public static (ChatGlm2Config Config, IReadOnlyDictionary<DType, (int Tensors, long Bytes)> Inventory) Describe(string path)

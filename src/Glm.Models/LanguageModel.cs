@@ -91,7 +91,7 @@ public abstract class LanguageModel
 
     /// <summary>This model with its quantised matrices in the order in which the fastest kernels read them, for inference; everything else is shared.</summary>
     public LanguageModel Packed(Workers workers) =>
-        Config.Create(name => Parameter(name) is { Scales: not null, IsPacked: false } matrix ? matrix.Pack(workers) : Parameter(name));
+        Config.Create(name => Parameter(name) is { IsQuantized: true, IsPacked: false } matrix && (matrix != WordEmbeddings || matrix == OutputMatrix) ? matrix.Pack(workers) : Parameter(name));
 
     /// <summary>The parameter of a name.</summary>
     private protected Tensor Parameter(string name) => _byName[name];

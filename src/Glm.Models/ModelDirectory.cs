@@ -104,7 +104,7 @@ public static class ModelDirectory
         foreach (string entry in Directory.EnumerateFileSystemEntries(path))
         {
             string name = Path.GetFileName(entry);
-            if (name is not (ConfigFile or TokenizerFile) && !name.EndsWith(".safetensors", StringComparison.Ordinal))
+            if (name is not (ConfigFile or TokenizerFile) && !name.EndsWith(".safetensors", StringComparison.Ordinal) && !name.EndsWith(PackedWeights.Extension, StringComparison.Ordinal))
                 throw new GlmException($"{path}: expected nothing or a model directory to replace, found {name} in it");
         }
     }

@@ -60,6 +60,9 @@ public sealed unsafe class Tensor
     /// <summary>Whether this is a weight that <see cref="Pack"/> brought into the order in which a kernel reads it.</summary>
     public bool IsPacked => Panels is not null;
 
+    /// <summary>Whether this is a weight of integers with scales, by row or in blocks, packed or not.</summary>
+    public bool IsQuantized => Scales is not null || Type.IsBlock();
+
     /// <summary>The layout of a packed weight.</summary>
     internal PanelLayout? Panels { get; private init; }
 

@@ -25,7 +25,7 @@ public sealed class ChatConversationTests : IDisposable
         foreach (string text in new[] { "Hello", "And then?", "Why?" })
         {
             int[] whole = _template.Encode([.. kept.Messages, User(text)]);
-            var fresh = Decoding.Run(new Session(_session.Model, _workers), Greedy.CreateStrategy(_template.StopIds), new DecodingContext(whole, 0, null), Greedy.MaxNewTokens);
+            var fresh = Decoding.Run(new Session(_session.Model, _workers), Greedy.CreateStrategy(_template.StopIds), new DecodingContext(whole, new BlankPlace(0, 0, RunsOn: true)), Greedy.MaxNewTokens);
             var reply = kept.Answer(User(text), Greedy);
             Assert.Equal(_template.Parse(fresh.Candidates[0].Ids.AsSpan(whole.Length)), reply.Messages);
             // What is new since the last turn is its answer, at most, and the message.

@@ -18,43 +18,46 @@ internal static class BenchCommand
         var generate = Options.Number("-n", "N", "Tokens generated after it, by each sequence", 64, 1, 1 << 20);
         var batch = Options.Number("-b", "N", "Sequences that are decoded together", 1, 1, 1024);
         var activations = Options.Activations();
+        var memory = Options.Memory();
         var threads = Options.Threads();
         var json = Options.Json();
         var quiet = Options.Quiet();
         return new ExampleCommand("bench", "Prompt and decoding speed, as shares of this machine's memory bandwidth and arithmetic",
             "glm bench --model chatglm3-6b.gguf -p 512 -n 64", "glm bench --model glm-110m -b 8 --json")
         {
-            model, prompt, generate, batch, activations, threads, json, quiet,
+            model, prompt, generate, batch, activations, memory, threads, json, quiet,
         }.Does((parse, cancellation) =>
         {
             var options = new SpeedOptions { Prompt = parse.GetValue(prompt), Generate = parse.GetValue(generate), Batch = parse.GetValue(batch) };
-            var report = Measure(terminal, parse.GetValue(model), options, Options.InputBits(parse.GetValue(activations)), parse.GetValue(threads), parse.GetValue(quiet), cancellation);
+            var report = Measure(terminal, parse.GetValue(model), options, Options.InputBits(parse.GetValue(activations)), parse.GetValue(memory), parse.GetValue(threads), parse.GetValue(quiet), cancellation);
             if (parse.GetValue(json)) terminal.WriteJson(report);
             else Print(terminal, report);
         });
     }
 
-    private static BenchReport Measure(Terminal terminal, string? path, SpeedOptions options, int? inputBits, int threads, bool quiet, CancellationToken cancellation)
+    private static BenchReport Measure(Terminal terminal, string? path, SpeedOptions options, int? inputBits, long? memory, int threads, bool quiet, CancellationToken cancellation)
     {
-        using var line = new ProgressLine(terminal, quiet);
         using var workers = new Workers(threads);
-        line.Show("loading the model");
         long start = Stopwatch.GetTimestamp();
-        var model = BenchModel.Open(path, workers, new DirectProgress<PackingProgress>(p => line.Show($"packing the weights: {Units.Bytes(p.DoneBytes)} of {Units.Bytes(p.TotalBytes)}")),
-            terminal.Error.WriteLine, cancellation);
+        using var limited = BenchModel.Open(path, workers, memory, options.Batch * (options.Prompt + options.Generate), terminal, quiet, cancellation);
+        var model = limited.Model;
         model.InputBits = inputBits;
         double load = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        using var line = new ProgressLine(terminal, quiet);
         var session = new Session(model, workers);
         var speed = SpeedMeasurement.Run(session, options, new DirectProgress<string>(line.Show), cancellation);
         long resident = Environment.WorkingSet;
         line.Show("measuring the machine");
+        double? disk = limited.Stream?.MeasureRate(TimeSpan.FromSeconds(3));
+        double streamed = (double)limited.StreamedBytes / options.Batch;
         double read = Machine.ReadBandwidth(workers), peak = model.Parameters.Any(p => p.Tensor.IsPacked) ? Machine.PanelPeak(workers) : Machine.FmaPeak(workers);
         double step = ModelCost.StepBytes(model, options.Batch, options.Prompt + (options.Generate - 1) / 2.0, session.CacheType) / options.Batch;
         double operations = ModelCost.PromptOperations(model, options.Prompt) / options.Prompt;
         return new BenchReport(
             Engine(), Path.GetFileName(Path.TrimEndingDirectorySeparator(ModelLocation.OrShipped(path))), threads, Isa.CurrentName,
             options.Prompt, options.Generate, options.Batch, Rounded(load), Rounded(speed.PromptTokensPerSecond), Rounded(speed.GeneratedTokensPerSecond),
-            (long)step, Rounded(read), Share(step * speed.GeneratedTokensPerSecond, read), Share(operations * speed.PromptTokensPerSecond, peak), resident / 1_000_000);
+            (long)step, Rounded(read), Share(step * speed.GeneratedTokensPerSecond, read), Share(operations * speed.PromptTokensPerSecond, peak), resident / 1_000_000,
+            disk is null ? null : (long)streamed, disk is { } rate ? Rounded(rate) : null, disk is { } most ? Share(streamed * speed.GeneratedTokensPerSecond, most) : null);
     }
 
     private static string Engine() =>
@@ -75,11 +78,13 @@ internal static class BenchCommand
         Fact($"prompt of {report.Prompt}", $"{report.PpTokS:F2} tokens/s, {report.ArithmeticShare:P1} of the multipliers' peak");
         Fact($"generating {report.Generate}" + (report.Batch > 1 ? $" x {report.Batch}" : ""), $"{report.TgTokS:F2} tokens/s, {report.BandwidthShare:P1} of the bandwidth of {report.ReadGbS:F1} GB/s");
         Fact("bytes per token", Units.Bytes(report.BytesPerToken));
+        if (report.DiskBytesPerToken is { } disk) Fact("of them from disk", $"{Units.Bytes(disk)}, at {report.DiskShare:P1} of the disk's {report.DiskGbS:F2} GB/s");
         terminal.Screen.Write(facts);
     }
 
     /// <summary>What <c>--json</c> prints.</summary>
     private sealed record BenchReport(
         string Engine, string Model, int Threads, string Isa, int Prompt, int Generate, int Batch, double LoadS, double PpTokS, double TgTokS,
-        long BytesPerToken, double ReadGbS, double BandwidthShare, double ArithmeticShare, long ResidentMb);
+        long BytesPerToken, double ReadGbS, double BandwidthShare, double ArithmeticShare, long ResidentMb,
+        long? DiskBytesPerToken, double? DiskGbS, double? DiskShare);
 }

@@ -1,7 +1,5 @@
 using System.CommandLine;
 using Glm.Inference;
-using Glm.Models;
-using Glm.Tensors;
 using Glm.Tokenizers;
 
 namespace Glm.Cli.Commands;
@@ -16,36 +14,28 @@ internal static class ChatCommand
         var model = Options.Model();
         var system = new Option<string>("--system") { HelpName = "TEXT", Description = "Instructions to the model" };
         var sampling = new SamplingOptionSet(chat: true);
+        var memory = Options.Memory();
         var threads = Options.Threads();
         var quiet = Options.Quiet();
         var command = new ExampleCommand("chat", "Talk with a chat model (ChatGLM, ChatGLM2, ChatGLM3, GLM-4)",
             "glm chat --model chatglm3-6b", "glm chat --model chatglm3-6b-q4_0.gguf --system \"Answer briefly.\"", "echo 你好 | glm chat --model chatglm3-6b --seed 7 --quiet")
         {
-            model, system, threads, quiet,
+            model, system, memory, threads, quiet,
         };
         sampling.AddTo(command);
         return command.Does((parse, cancellation) =>
         {
             string path = ModelLocation.OrShipped(parse.GetValue(model));
-            var template = ChatTemplate.Of(VocabularyLocation.Open(path));
+            var template = ChatTemplate.Of(VocabularyLocation.Open(path)); // before the weights: a model that cannot chat says so at once
             var options = sampling.Read(parse, ChatDefaults.Of(template.Tokenizer.Kind).Options);
             bool isQuiet = parse.GetValue(quiet);
-            using var workers = new Workers(parse.GetValue(threads));
-            var conversation = new ChatConversation(new Session(OpenModel(terminal, path, template.Tokenizer, workers, isQuiet, cancellation), workers), template);
+            using var loaded = LoadedModel.Open(terminal, path, parse.GetValue(threads), parse.GetValue(memory), quiet: isQuiet, cancellation: cancellation);
+            var conversation = new ChatConversation(new Session(loaded.Model, loaded.Workers), template);
             string? instructions = parse.GetValue(system);
             conversation.Reset(instructions);
             if (terminal.Interactive) terminal.Error.WriteLine($"{template.Tokenizer.Kind}: a line is a message; /help shows what else there is.");
             new Chat(terminal, conversation, options, isQuiet).Run(cancellation);
         });
-    }
-
-    private static LanguageModel OpenModel(Terminal terminal, string path, Tokenizer tokenizer, Workers workers, bool quiet, CancellationToken cancellation)
-    {
-        using var line = new ProgressLine(terminal, quiet);
-        var progress = new DirectProgress<PackingProgress>(state => line.Show($"packing the weights: {Units.Bytes(state.DoneBytes)} of {Units.Bytes(state.TotalBytes)}"));
-        var model = BenchModel.Open(path, workers, progress, terminal.Error.WriteLine, cancellation);
-        return tokenizer.VocabularySize <= model.VocabSize ? model
-            : throw new GlmException($"{path}: expected a vocabulary of at most the model's {model.VocabSize} ids, found {tokenizer.VocabularySize}");
     }
 
     private sealed class Chat(Terminal terminal, ChatConversation conversation, FillOptions options, bool quiet)

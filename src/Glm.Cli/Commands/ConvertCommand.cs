@@ -21,7 +21,7 @@ internal static class ConvertCommand
         }.Does((parse, cancellation) =>
         {
             string from = parse.GetRequiredValue(source), to = parse.GetRequiredValue(destination);
-            using var loaded = LoadedModel.Open(from, parse.GetValue(threads));
+            using var loaded = LoadedModel.Open(terminal, from, parse.GetValue(threads), quiet: parse.GetValue(quiet), cancellation: cancellation);
             using var line = new ProgressLine(terminal, parse.GetValue(quiet));
             var progress = new DirectProgress<double>(done => line.Show($"{done:P0} of the matrices"));
             var model = loaded.In(parse.GetValue(quantize) == "int8" ? DType.Int8 : DType.Int4, progress, cancellation);

@@ -47,17 +47,18 @@ internal static class EvalCommand
         var maxItems = Options.Number("--max-items", "N", "Most documents or passages of a file", int.MaxValue, 1, int.MaxValue);
         var unigram = new Option<string>("--unigram") { HelpName = "PATH", Description = "Beside bits per byte, those of a unigram model counted on this text or prepared training data" };
         var activations = Options.Activations();
+        var memory = Options.Memory();
         var threads = Options.Threads();
         var json = Options.Json();
         var quiet = Options.Quiet();
         return new ExampleCommand("eval", "Evaluate a model: bits per byte, LAMBADA",
             "glm eval --tasks bits-per-byte --data novel.txt", "glm eval --model models/mine --tasks bits-per-byte lambada --data data --precision bf16,int8,int4")
         {
-            path, tasks, data, precision, maxItems, unigram, activations, threads, json, quiet,
+            path, tasks, data, precision, maxItems, unigram, activations, memory, threads, json, quiet,
         }.Does((parse, cancellation) =>
         {
             var files = parse.GetRequiredValue(tasks).Distinct().SelectMany(task => Files(task, parse.GetRequiredValue(data)).Select(file => (task, file))).ToList();
-            using var loaded = LoadedModel.Open(parse.GetValue(path), parse.GetValue(threads));
+            using var loaded = LoadedModel.Open(terminal, parse.GetValue(path), parse.GetValue(threads), parse.GetValue(memory), quiet: parse.GetValue(quiet), cancellation: cancellation);
             var baseline = parse.GetValue(unigram) is { } counted ? Unigram(counted, loaded, cancellation) : null;
             var results = new List<Evaluated>();
             using (var line = new ProgressLine(terminal, parse.GetValue(quiet)))

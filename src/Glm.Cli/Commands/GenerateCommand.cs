@@ -14,6 +14,7 @@ internal static class GenerateCommand
         var withId = new Option<bool>("--with-id") { Description = "The lines are ID<tab>TEXT, and so are the answers" };
         var sampling = new SamplingOptionSet();
         var newlines = Options.Newlines();
+        var memory = Options.Memory();
         var threads = Options.Threads();
         var json = Options.Json();
         var quiet = Options.Quiet();
@@ -21,7 +22,7 @@ internal static class GenerateCommand
             "glm generate \"The capital of France is [MASK].\"", "glm generate --strategy greedy --max-new-tokens 32 \"Once upon a time\"",
             "glm generate --input questions.txt --with-id > answers.txt", "glm generate")
         {
-            text, model, input, withId, newlines, threads, json, quiet,
+            text, model, input, withId, newlines, memory, threads, json, quiet,
         };
         sampling.AddTo(command);
         return command.Does((parse, cancellation) =>
@@ -34,7 +35,8 @@ internal static class GenerateCommand
             string? prompt = file is null ? terminal.Text(parse.GetValue(text), cancellation) : null;
             if (file is null && prompt is null && asJson) throw new UsageException("--json: needs a text");
 
-            using var loaded = LoadedModel.Open(parse.GetValue(model), parse.GetValue(threads), new IceOptions { KeepNewlines = parse.GetValue(newlines) == "keep" });
+            using var loaded = LoadedModel.Open(
+                terminal, parse.GetValue(model), parse.GetValue(threads), parse.GetValue(memory), new IceOptions { KeepNewlines = parse.GetValue(newlines) == "keep" }, quiet: parse.GetValue(quiet), cancellation);
             var generation = new Generation(terminal, loaded, sampling.Read(parse), parse.GetValue(quiet), cancellation);
             if (file is not null) AnswerLines(terminal, generation, queries, asJson, cancellation);
             else if (prompt is null) Converse(terminal, generation, cancellation);

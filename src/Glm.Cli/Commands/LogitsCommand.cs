@@ -23,18 +23,20 @@ internal static class LogitsCommand
         var division = new Option<int?>("--division") { HelpName = "N", Description = "Tokens that are seen in both directions (default: all but the last, which is then sop)" };
         var all = new Option<bool>("--all") { Description = "Logits after every token, not after the last one alone" };
         var activations = Options.Activations();
+        var memory = Options.Memory();
         var threads = Options.Threads();
         var json = Options.Json();
         return new ExampleCommand("logits", "Raw logits of token ids, for comparison with other engines",
             "glm logits --model chatglm3-6b --ids 64790,64792,30910 --json", "glm logits --ids 5,77,9 --division 2 --positions \"0,1,2\" --all --json")
         {
-            model, ids, positions, division, all, activations, threads, json,
+            model, ids, positions, division, all, activations, memory, threads, json,
         }.Does((parse, cancellation) =>
         {
             int[] tokens = Integers("--ids", parse.GetValue(ids)!);
             int[][]? places = parse.GetValue(positions)?.Split(';').Select(axis => Integers("--positions", axis)).ToArray();
             using var workers = new Workers(parse.GetValue(threads));
-            var loaded = ModelFile.Open(ModelLocation.OrShipped(parse.GetValue(model)), workers, progress: null, terminal.Error.WriteLine, cancellation);
+            using var limited = ModelFile.Open(ModelLocation.OrShipped(parse.GetValue(model)), workers, parse.GetValue(memory), tokens.Length, terminal, quiet: true, cancellation);
+            var loaded = limited.Model;
             loaded.InputBits = Options.InputBits(parse.GetValue(activations));
             float[][] logits = Compute(loaded, workers, tokens, places, parse.GetValue(division), parse.GetValue(all), cancellation);
             if (parse.GetValue(json)) terminal.WriteJson(new LogitsReport(tokens, logits));
