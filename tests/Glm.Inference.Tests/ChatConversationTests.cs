@@ -1,3 +1,4 @@
+using Glm.Models;
 using Glm.Tensors;
 using Glm.Tokenizers;
 
