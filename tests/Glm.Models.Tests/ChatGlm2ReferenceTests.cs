@@ -9,8 +9,8 @@ public sealed class ChatGlm2ReferenceTests : IDisposable
 {
     private const double Tolerance = 1e-4;
 
-    // The original rounds integer x scale to float16, packed weights do not; and their inputs are rounded to 16 bits in blocks.
-    private const double PackedTolerance = 2e-2;
+    // Inputs of packed weights are rounded to 16 bits in blocks, which these random layers make some twenty times larger.
+    private const double PackedTolerance = 2e-3;
     private readonly Workers _workers = new(2);
 
     public void Dispose() => _workers.Dispose();
@@ -95,9 +95,15 @@ public sealed class ChatGlm2ReferenceTests : IDisposable
                 var context = new Context(_workers);
                 var hidden = model.Forward(context, context.Integers(file.Integers("input_ids")), context.Integers(file.Integers("position_ids")), model.Within(context, segments));
                 Compare(name, quantized, segments, model.Logits(context, hidden));
+                float[] Logits(LanguageModel other)
+                {
+                    var x = other.Forward(context, context.Integers(file.Integers("input_ids")), context.Integers(file.Integers("position_ids")), other.Within(context, segments));
+                    return other.Logits(context, x).ToArray();
+                }
+
                 var packed = model.Packed(_workers);
-                hidden = packed.Forward(context, context.Integers(file.Integers("input_ids")), context.Integers(file.Integers("position_ids")), packed.Within(context, segments));
-                Compare(name, quantized, segments, packed.Logits(context, hidden), PackedTolerance);
+                Assert.True(packed.Parameters.Any(p => p.Tensor.IsPacked), $"{path}: nothing was packed");
+                Close.Require($"{path}: {name}, packed", Logits(ReferenceModel.Unrounded(model)), Logits(packed), PackedTolerance);
             }
         }
     }
@@ -139,13 +145,13 @@ public sealed class ChatGlm2ReferenceTests : IDisposable
         })];
     }
 
-    private static void Compare(string what, SafetensorsFile file, AttentionSegment[] segments, Tensor actual, double tolerance = Tolerance)
+    private static void Compare(string what, SafetensorsFile file, AttentionSegment[] segments, Tensor actual)
     {
         var expected = Flat(file[what]);
         Assert.Equal(expected.Shape.ToArray(), actual.Shape.ToArray());
         foreach (var segment in segments)
             Close.Require($"{file.Path}: {what}, rows from {segment.Start}",
-                expected.Slice(segment.Start, segment.Length).ToArray(), actual.Slice(segment.Start, segment.Length).ToArray(), tolerance);
+                expected.Slice(segment.Start, segment.Length).ToArray(), actual.Slice(segment.Start, segment.Length).ToArray(), Tolerance);
     }
 
     private static Tensor Flat(Tensor tensor) => tensor.Reshape(tensor.Shape[0] * tensor.Shape[1], tensor.Shape[2]);

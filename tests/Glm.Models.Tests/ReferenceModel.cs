@@ -20,6 +20,24 @@ internal static class ReferenceModel
         return new Glm130B(Config(mode), name => weights[name]);
     }
 
+    /// <summary>Integers times scales, which the original rounds to float16 and packed weights do not.</summary>
+    public static Tensor Unrounded(Tensor quantized)
+    {
+        int columns = quantized.Columns;
+        byte[] bytes = new byte[quantized.Bytes];
+        quantized.CopyBytesTo(bytes);
+        float[] scales = quantized.Scales!.ToArray();
+        return Tensor.From([.. Enumerable.Range(0, (int)quantized.Count).Select(i =>
+            scales[i / columns] * (quantized.Type == DType.Int8 ? (sbyte)bytes[i] : i % 2 == 0 ? (sbyte)bytes[i / 2] >> 4 : (sbyte)(bytes[i / 2] << 4) >> 4))], quantized.Shape);
+    }
+
+    /// <summary>The model with floating-point weights in place of the quantised ones.</summary>
+    public static LanguageModel Unrounded(LanguageModel model)
+    {
+        var tensors = model.Parameters.ToDictionary(p => p.Name, p => p.Tensor);
+        return model.Config.Create(name => tensors[name].Scales is null ? tensors[name] : Unrounded(tensors[name]));
+    }
+
     /// <summary>The files of a folder of reference vectors, for theories.</summary>
     public static TheoryData<string> Files(string folder, string pattern) =>
         [.. Directory.GetFiles(Path.Combine(TestFiles.Reference, folder), pattern).Select(file => Path.GetFileName(file)).Order()];

@@ -17,27 +17,30 @@ public sealed class AlibiTests
         Require(type, HeadLayout.Interleaved(2, 3), 70, [new(0, 70, 0)], dropout);
     }
 
-    /// <summary>A sequence in parts over the cache, past the borders of pages and of blocks of rows.</summary>
+    /// <summary>A sequence in parts over the cache, past the borders of pages, of blocks of rows and of the parts that a long past is cut into.</summary>
     [Fact]
     public void Cached_in_parts()
     {
         var random = new Random(3);
         using var workers = new Workers(2);
         foreach (var layout in OperationTests.Layouts(heads: 6, size: 5))
-            foreach (int length in new[] { 1, 63, 65, 200 })
+            foreach (int length in new[] { 1, 63, 65, 200, 1100 })
             {
+                if (length > 1000 && layout.GroupHeads == 1) continue; // the scalar twin takes its time
                 int width = OperationTests.Width(layout), outer = layout.Heads * layout.HeadSize;
                 var slopes = Slopes(layout.Heads);
                 float[] values = OperationCheck.Values(Input.Of(DType.Float32, length, width), random);
                 double[] expected = ScalarTwins.Attention(Array.ConvertAll(values, v => (double)v), layout, length, [new(0, length, 0)], slopes: slopes.ToArray());
                 var context = new Context(workers);
-                var pages = Tensor.Zeros(DType.Float32, 4, 2, layout.KeyValueHeads, CachedAttentionOperation.PageTokens, layout.HeadSize);
+                int pages = (length + CachedAttentionOperation.PageTokens - 1) / CachedAttentionOperation.PageTokens;
+                int[] table = [.. Enumerable.Range(0, pages).Reverse()];
+                var cache = Tensor.Zeros(DType.Float32, pages, 2, layout.KeyValueHeads, CachedAttentionOperation.PageTokens, layout.HeadSize);
                 var found = new float[length * outer];
                 for (int past = 0, count; past < length; past += count)
                 {
-                    count = Math.Min(length - past, 1 + random.Next(90));
+                    count = past > 1040 ? 1 : Math.Min(length - past, 1 + random.Next(90));
                     var qkv = context.Floats(values.AsSpan(past * width, count * width), count, width);
-                    context.CachedAttention(qkv, layout, pages, [new CachedSequence(0, count, past, 0, [2, 0, 3, 1])], slopes).CopyTo(found.AsSpan(past * outer, count * outer));
+                    context.CachedAttention(qkv, layout, cache, [new CachedSequence(0, count, past, 0, table)], slopes).CopyTo(found.AsSpan(past * outer, count * outer));
                 }
                 OperationCheck.RequireClose($"{layout}, {length} tokens", expected, found, 2e-5);
             }
