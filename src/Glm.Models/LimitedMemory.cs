@@ -27,11 +27,17 @@ public sealed record LimitedMemory(LanguageModel Model, WeightStream? Stream, lo
     public static LimitedMemory Fit(LanguageModel model, long memory, int? tokens = null)
     {
         long working = WorkingBytes(model, tokens ?? Math.Min(model.MaxSequenceLength, ContextTokens)), weights = memory - working;
-        HashSet<Tensor> matrices = [.. model.Parameters.Select(p => p.Tensor).Where(t => t.Shape.Length == 2 && (t != model.WordEmbeddings || t == model.OutputMatrix))];
-        if (matrices.Sum(Size) <= weights) return new LimitedMemory(model, null, 0);
-        long ring = Math.Clamp(weights / 8, SmallestRing, LargestRing), left = weights - ring;
-        if (left < 0) throw new GlmException($"memory: expected at least {working + SmallestRing:N0} bytes for this model, found {memory:N0}");
+        long needed = Math.Min(Matrices(model).Sum(Size), SmallestRing);
+        if (weights < needed) throw new GlmException($"memory: expected at least {working + needed:N0} bytes for this model, found {memory:N0}");
+        return Spread(model, weights, Math.Clamp(weights / 8, SmallestRing, LargestRing));
+    }
 
+    /// <summary>Spreads weights over so much memory, of which the ring is a part if not all of them fit.</summary>
+    internal static LimitedMemory Spread(LanguageModel model, long weights, long ring)
+    {
+        var matrices = Matrices(model);
+        if (matrices.Sum(Size) <= weights) return new LimitedMemory(model, null, 0);
+        long left = weights - ring;
         var stream = new WeightStream(ring);
         var moved = new Dictionary<Tensor, Tensor>();
         long streamed = 0;
@@ -74,6 +80,10 @@ public sealed record LimitedMemory(LanguageModel Model, WeightStream? Stream, lo
 
     /// <summary>Stops the reading.</summary>
     public void Dispose() => Stream?.Dispose();
+
+    /// <summary>What products read; of an embedding that is not the output matrix, rows are looked up where it is mapped.</summary>
+    private static HashSet<Tensor> Matrices(LanguageModel model) =>
+        [.. model.Parameters.Select(p => p.Tensor).Where(t => t.Shape.Length == 2 && (t != model.WordEmbeddings || t == model.OutputMatrix))];
 
     private static long Size(Tensor tensor) => tensor.Bytes + (tensor.Scales?.Bytes ?? 0);
 }
