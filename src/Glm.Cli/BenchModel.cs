@@ -3,38 +3,65 @@ using Glm.Tensors;
 
 namespace Glm.Cli;
 
-/// <summary>The models that <c>glm bench</c> takes: a GGUF file, a model directory, or a named shape, which gets random weights.</summary>
-internal static class BenchModel
+/// <summary>The models that <c>glm bench</c> takes: a GGUF file, a model directory, or a named shape, which gets random weights; a quantised one on disk until the measurement is over.</summary>
+internal sealed class BenchModel : IDisposable
 {
+    private readonly LimitedMemory _limited;
+    private readonly string? _folder;
+
+    private BenchModel(LimitedMemory limited, string? folder) => (_limited, _folder) = (limited, folder);
+
+    /// <summary>The model.</summary>
+    public LanguageModel Model => _limited.Model;
+
+    /// <summary>What reads the weights that do not fit into memory, if any.</summary>
+    public WeightStream? Stream => _limited.Stream;
+
+    /// <summary>Bytes that every pass reads from disk.</summary>
+    public long StreamedBytes => _limited.StreamedBytes;
+
     /// <summary>Opens a model; quantised matrices are packed for the kernels.</summary>
-    /// <inheritdoc cref="ModelFile.Open"/>
-    public static LimitedMemory Open(string? path, Workers workers, long? memory, int tokens, Terminal terminal, bool quiet, CancellationToken cancellation)
+    /// <param name="path">The directory or file, or the name of a shape; the shipped model if null.</param>
+    /// <param name="layers">Layers of a shape; all of them if null.</param>
+    /// <param name="precision">What the layers of a shape are quantised to; bfloat16 if null.</param>
+    /// <param name="workers">Threads to compute with.</param>
+    /// <param name="memory">Bytes that the process may take (<see cref="ModelFile.Open"/>).</param>
+    /// <param name="tokens">Tokens that will be cached.</param>
+    /// <param name="terminal">Where progress and warnings go.</param>
+    /// <param name="quiet">No progress.</param>
+    /// <param name="cancellation">Stops the packing.</param>
+    /// <exception cref="GlmException">There is no such model, it cannot be read, or there is too little memory for it.</exception>
+    public static BenchModel Open(
+        string? path, int? layers, DType? precision, Workers workers, long? memory, int tokens, Terminal terminal, bool quiet, CancellationToken cancellation)
     {
         string location = ModelLocation.OrShipped(path);
-        if (Directory.Exists(location) || File.Exists(location)) return ModelFile.Open(location, workers, memory, tokens, terminal, quiet, cancellation);
-        if (Presets.Find(location) is { } shape) return new LimitedMemory(Random(location, shape), null, 0);
-        throw new GlmException($"{location}: expected a GGUF file, the directory of a model, or one of {string.Join(", ", Presets.All.Keys)}");
-    }
+        bool isFile = Directory.Exists(location) || File.Exists(location);
+        if (isFile && (layers ?? (object?)precision) is not null) throw new UsageException("--layers and --precision: only with the name of a shape");
+        if (isFile) return new BenchModel(ModelFile.Open(location, workers, memory, tokens, terminal, quiet, cancellation), null);
+        if (Presets.Find(location) is not { } preset) throw new GlmException($"{location}: expected a GGUF file, the directory of a model, or one of {string.Join(", ", Presets.All.Keys)}");
+        var shape = preset with { NumLayers = layers ?? preset.NumLayers };
+        if (precision is not { } type) return new BenchModel(new LimitedMemory(RandomModel.InMemory(location, shape), null, 0), null);
 
-    /// <summary>Weights that mean nothing, in bfloat16; speed does not depend on their values.</summary>
-    private static Glm130B Random(string name, Glm130BConfig shape)
-    {
-        long bytes = ModelSize.WeightBytes(shape, DType.BFloat16), free = Machine.FreeMemory();
-        if (bytes > free) throw new GlmException($"{name}: expected {Units.Bytes(bytes)} of free memory for random weights, found {Units.Bytes(free)}");
-        ulong stream = 0;
-        return new Glm130B(shape, parameter => RandomTensor(shape, parameter, ++stream));
-    }
-
-    private static Tensor RandomTensor(Glm130BConfig config, string name, ulong stream)
-    {
-        int[] shape = config.Parameters().First(p => p.Name == name).Shape;
-        var tensor = Tensor.Zeros(DType.Float32, shape);
-        if (shape.Length == 1)
+        string folder = Directory.CreateTempSubdirectory("glm-bench-").FullName;
+        try
         {
-            if (name.EndsWith("layernorm.weight", StringComparison.Ordinal)) TensorMath.Fill(tensor, 1);
-            return tensor;
+            using (var line = new ProgressLine(terminal, quiet))
+            {
+                line.Show($"writing {Units.Bytes(ModelSize.WeightBytes(shape, type))} of random weights");
+                RandomModel.Write(folder, shape, type, cancellation);
+            }
+            return new BenchModel(ModelFile.Open(folder, workers, memory, tokens, terminal, quiet, cancellation), folder);
         }
-        TensorMath.FillNormal(tensor, 0.02, seed: 1, stream);
-        return tensor.To(DType.BFloat16);
+        catch
+        {
+            Directory.Delete(folder, recursive: true);
+            throw;
+        }
+    }
+
+    public void Dispose()
+    {
+        _limited.Dispose();
+        if (_folder is not null) Directory.Delete(_folder, recursive: true);
     }
 }

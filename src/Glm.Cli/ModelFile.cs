@@ -21,6 +21,12 @@ internal static class ModelFile
         line.Show("loading the model");
         var progress = new DirectProgress<PackingProgress>(state => line.Show($"packing the weights: {Units.Bytes(state.DoneBytes)} of {Units.Bytes(state.TotalBytes)}"));
         var model = PackedModel.Load(path, workers, progress, terminal.Error.WriteLine, cancellation);
+        if (memory is not null)
+        {
+            // What packing worked with is given back now, not when the collector sees fit.
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+        }
         return memory is { } bytes ? LimitedMemory.Fit(model, bytes, tokens) : new LimitedMemory(model, null, 0);
     }
 }

@@ -107,6 +107,7 @@ public sealed class PackedWeights
             entries.Add(new TensorEntry(name, DType.UInt8, Tensor.PackedShape(tensor), () =>
             {
                 var packed = tensor.Pack(workers).PackedBytes;
+                tensor.ReleasePages();
                 progress?.Report(new PackingProgress(done += tensor.Bytes, total));
                 return packed;
             }));

@@ -4,7 +4,7 @@ using System.Runtime.InteropServices;
 namespace Glm.Tensors;
 
 /// <summary>Memory that tensors lie in: native and 64-byte aligned, or a file mapped for reading.</summary>
-public abstract unsafe class Storage
+public abstract unsafe partial class Storage
 {
     private protected Storage(byte* data, long bytes)
     {
@@ -26,6 +26,9 @@ public abstract unsafe class Storage
     /// <summary>Maps a file for reading; its pages are read when they are first touched and shared between processes.</summary>
     /// <exception cref="GlmException">The file is missing, empty or cannot be mapped.</exception>
     public static Storage Map(string path) => MappedStorage.Open(path);
+
+    /// <summary>Lets the system take back the memory of pages that were read from a mapped file; they are read again when they are touched.</summary>
+    internal virtual void ReleasePages(byte* data, long bytes) { }
 
     /// <summary>
     /// A tensor over a part of this storage, without a copy.
@@ -103,8 +106,10 @@ public abstract unsafe class Storage
         }
     }
 
-    private sealed class MappedStorage : Storage
+    private sealed partial class MappedStorage : Storage
     {
+        private const int DoNotNeed = 4;
+
         private readonly MemoryMappedFile _file;
         private readonly MemoryMappedViewAccessor _view;
 
@@ -116,6 +121,13 @@ public abstract unsafe class Storage
         }
 
         internal override string Path { get; }
+
+        internal override void ReleasePages(byte* data, long bytes)
+        {
+            if (!OperatingSystem.IsLinux()) return;
+            nint page = Environment.SystemPageSize, start = ((nint)data + page - 1) / page * page, end = (nint)(data + bytes) / page * page;
+            if (end > start) _ = AdviseMemory(start, (nuint)(end - start), DoNotNeed);
+        }
 
         public static MappedStorage Open(string path)
         {
@@ -141,5 +153,8 @@ public abstract unsafe class Storage
             _view.Dispose();
             _file.Dispose();
         }
+
+        [LibraryImport("libc", EntryPoint = "madvise")]
+        private static partial int AdviseMemory(nint address, nuint length, int advice);
     }
 }

@@ -72,6 +72,9 @@ public sealed unsafe class Tensor
     /// <summary>Whether this tensor lies in a mapped file, so that it takes memory only where it is touched.</summary>
     public bool IsMapped => MappedFile is not null;
 
+    /// <summary>Lets the system take back the memory of a mapped tensor that has been read and will not be soon.</summary>
+    public void ReleasePages() => _storage.ReleasePages(Data, Bytes);
+
     /// <summary>The file that this tensor is mapped from, and its first byte there; null if it lies in memory.</summary>
     internal (string Path, long Offset)? MappedFile => _storage.Path is { } path ? (path, Data - _storage.Data) : null;
 

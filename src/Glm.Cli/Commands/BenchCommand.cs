@@ -14,6 +14,13 @@ internal static class BenchCommand
     public static Command Create(Terminal terminal)
     {
         var model = new Option<string>("--model") { HelpName = "PATH|PRESET", Description = "GGUF file, directory of a model, or a shape, which gets random weights (default: the shipped model)" };
+        var layers = new Option<int?>("--layers") { HelpName = "N", Description = "Of a shape, only so many layers: what one of them takes can be multiplied" };
+        layers.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<int?>() is < 1) result.AddError($"--layers: expected at least 1, found {result.GetValueOrDefault<int?>()}");
+        });
+        var precision = new Option<string?>("--precision") { HelpName = "int8|int4", Description = "How the layers of a shape are quantised; its random weights are on disk meanwhile (default: bfloat16, in memory)" }
+            .AcceptOnlyFromAmong("int8", "int4");
         var prompt = Options.Number("-p", "N", "Tokens of the prompt", 512, 1, 1 << 20);
         var generate = Options.Number("-n", "N", "Tokens generated after it, by each sequence", 64, 1, 1 << 20);
         var batch = Options.Number("-b", "N", "Sequences that are decoded together", 1, 1, 1024);
@@ -23,38 +30,42 @@ internal static class BenchCommand
         var json = Options.Json();
         var quiet = Options.Quiet();
         return new ExampleCommand("bench", "Prompt and decoding speed, as shares of this machine's memory bandwidth and arithmetic",
-            "glm bench --model chatglm3-6b.gguf -p 512 -n 64", "glm bench --model glm-110m -b 8 --json")
+            "glm bench --model chatglm3-6b.gguf -p 512 -n 64", "glm bench --model glm-110m -b 8 --json",
+            "glm bench --model glm-130b --layers 6 --precision int4 --memory 4GB -p 32 -n 4")
         {
-            model, prompt, generate, batch, activations, memory, threads, json, quiet,
+            model, layers, precision, prompt, generate, batch, activations, memory, threads, json, quiet,
         }.Does((parse, cancellation) =>
         {
             var options = new SpeedOptions { Prompt = parse.GetValue(prompt), Generate = parse.GetValue(generate), Batch = parse.GetValue(batch) };
-            var report = Measure(terminal, parse.GetValue(model), options, Options.InputBits(parse.GetValue(activations)), parse.GetValue(memory), parse.GetValue(threads), parse.GetValue(quiet), cancellation);
+            DType? type = parse.GetValue(precision) switch { "int8" => DType.Int8, "int4" => DType.Int4, _ => null };
+            using var workers = new Workers(parse.GetValue(threads));
+            long start = Stopwatch.GetTimestamp();
+            using var opened = BenchModel.Open(
+                parse.GetValue(model), parse.GetValue(layers), type, workers, parse.GetValue(memory), options.Batch * (options.Prompt + options.Generate), terminal, parse.GetValue(quiet), cancellation);
+            double load = Stopwatch.GetElapsedTime(start).TotalSeconds;
+            opened.Model.InputBits = Options.InputBits(parse.GetValue(activations));
+            string name = Path.GetFileName(Path.TrimEndingDirectorySeparator(ModelLocation.OrShipped(parse.GetValue(model))));
+            var report = Measure(terminal, name, opened, load, options, workers, parse.GetValue(quiet), cancellation);
             if (parse.GetValue(json)) terminal.WriteJson(report);
             else Print(terminal, report);
         });
     }
 
-    private static BenchReport Measure(Terminal terminal, string? path, SpeedOptions options, int? inputBits, long? memory, int threads, bool quiet, CancellationToken cancellation)
+    private static BenchReport Measure(Terminal terminal, string name, BenchModel opened, double load, SpeedOptions options, Workers workers, bool quiet, CancellationToken cancellation)
     {
-        using var workers = new Workers(threads);
-        long start = Stopwatch.GetTimestamp();
-        using var limited = BenchModel.Open(path, workers, memory, options.Batch * (options.Prompt + options.Generate), terminal, quiet, cancellation);
-        var model = limited.Model;
-        model.InputBits = inputBits;
-        double load = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        var model = opened.Model;
         using var line = new ProgressLine(terminal, quiet);
         var session = new Session(model, workers);
         var speed = SpeedMeasurement.Run(session, options, new DirectProgress<string>(line.Show), cancellation);
         long resident = Environment.WorkingSet;
         line.Show("measuring the machine");
-        double? disk = limited.Stream?.MeasureRate(TimeSpan.FromSeconds(3));
-        double streamed = (double)limited.StreamedBytes / options.Batch;
+        double? disk = opened.Stream?.MeasureRate(TimeSpan.FromSeconds(3));
+        double streamed = (double)opened.StreamedBytes / options.Batch;
         double read = Machine.ReadBandwidth(workers), peak = model.Parameters.Any(p => p.Tensor.IsPacked) ? Machine.PanelPeak(workers) : Machine.FmaPeak(workers);
         double step = ModelCost.StepBytes(model, options.Batch, options.Prompt + (options.Generate - 1) / 2.0, session.CacheType) / options.Batch;
         double operations = ModelCost.PromptOperations(model, options.Prompt) / options.Prompt;
         return new BenchReport(
-            Engine(), Path.GetFileName(Path.TrimEndingDirectorySeparator(ModelLocation.OrShipped(path))), threads, Isa.CurrentName,
+            Engine(), name, workers.Threads, Isa.CurrentName,
             options.Prompt, options.Generate, options.Batch, Rounded(load), Rounded(speed.PromptTokensPerSecond), Rounded(speed.GeneratedTokensPerSecond),
             (long)step, Rounded(read), Share(step * speed.GeneratedTokensPerSecond, read), Share(operations * speed.PromptTokensPerSecond, peak), resident / 1_000_000,
             disk is null ? null : (long)streamed, disk is { } rate ? Rounded(rate) : null, disk is { } most ? Share(streamed * speed.GeneratedTokensPerSecond, most) : null);
