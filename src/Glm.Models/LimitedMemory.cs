@@ -26,7 +26,7 @@ public sealed record LimitedMemory(LanguageModel Model, WeightStream? Stream, lo
     /// <exception cref="GlmException">It cannot run in so little memory, or a weight that does not fit lies in no file that it could be read from.</exception>
     public static LimitedMemory Fit(LanguageModel model, long memory, int? tokens = null)
     {
-        long working = WorkingBytes(model, tokens ?? Math.Min(model.MaxSequenceLength, ContextTokens)), weights = memory - working;
+        long working = WorkingBytes(model.Config, tokens), weights = memory - working;
         long needed = Math.Min(Matrices(model).Sum(Size), SmallestRing);
         if (weights < needed) throw new GlmException($"memory: expected at least {working + needed:N0} bytes for this model, found {memory:N0}");
         return Spread(model, weights, Math.Clamp(weights / 8, SmallestRing, LargestRing));
@@ -69,13 +69,16 @@ public sealed record LimitedMemory(LanguageModel Model, WeightStream? Stream, lo
     }
 
     /// <summary>Bytes that a process takes beside the weights: the program, cached keys and values of so many tokens, activations of those that are computed together.</summary>
-    public static long WorkingBytes(LanguageModel model, int tokens)
+    /// <param name="config">The model.</param>
+    /// <param name="context">Tokens that will be cached, of all sequences; what most uses need if null.</param>
+    public static long WorkingBytes(ModelConfig config, int? context = null)
     {
-        var shape = model.Config.Shape;
-        long together = model.IsCausal ? Math.Min(tokens, PieceTokens) : tokens;
+        var shape = config.Shape;
+        int tokens = context ?? Math.Min(shape.MaxSequenceLength, ContextTokens);
+        long together = shape.IsCausal ? Math.Min(tokens, PieceTokens) : tokens;
         // The residual stream and what a layer computes from it, the widest of it twice: as it is and as integers.
         long perToken = sizeof(float) * (8L * shape.Hidden + 2L * shape.Heads.Heads * shape.Heads.HeadSize + 5L * shape.Inner);
-        return ProgramBytes + tokens * ModelSize.CacheBytesPerToken(model.Config, DType.Float32) + together * perToken + sizeof(float) * 4L * shape.Vocabulary;
+        return ProgramBytes + tokens * ModelSize.CacheBytesPerToken(config, DType.Float32) + together * perToken + sizeof(float) * 4L * shape.Vocabulary;
     }
 
     /// <summary>Stops the reading.</summary>

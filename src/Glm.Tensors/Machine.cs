@@ -59,6 +59,20 @@ public static unsafe class Machine
         return best;
     }
 
+    /// <summary>10^9 bytes per second that a file is read at past the system's cache, for about this long.</summary>
+    /// <param name="file">A file of some hundred megabytes or more.</param>
+    /// <param name="time">How long.</param>
+    /// <exception cref="GlmException">The file cannot be read.</exception>
+    public static double DiskRate(string file, TimeSpan time)
+    {
+        const int columns = 4096;
+        using var stream = new WeightStream(64 << 20);
+        var storage = Storage.Map(file);
+        int rows = (int)Math.Min(storage.Bytes / DType.BFloat16.Bytes(columns), 1 << 20);
+        stream.Attach(storage.View(DType.BFloat16, 0, rows, columns));
+        return stream.MeasureRate(time);
+    }
+
     /// <summary>Bytes of memory that this process could still take.</summary>
     public static long FreeMemory()
     {

@@ -36,7 +36,7 @@ public sealed class LimitedMemoryTests : IDisposable
         var model = Model();
         string message = Assert.Throws<GlmException>(() => LimitedMemory.Fit(model, 100 << 20)).Message;
         Assert.StartsWith("memory: expected at least ", message);
-        using var limited = LimitedMemory.Fit(model, LimitedMemory.WorkingBytes(model, model.MaxSequenceLength) + (1 << 20));
+        using var limited = LimitedMemory.Fit(model, LimitedMemory.WorkingBytes(model.Config) + (1 << 20));
         Assert.Null(limited.Stream);
     }
 

@@ -20,13 +20,18 @@ internal static class InfoCommand
             Description = $"Directory or GGUF file of a model, or a shape without weights: {string.Join(", ", Presets.All.Keys)} (default: the shipped model)",
             Arity = ArgumentArity.ZeroOrOne,
         };
+        var memory = Options.Memory();
+        memory.Description = "Also say what the model takes in so much memory, such as 16GB, on this machine, whose memory and disk are measured for some seconds";
+        var threads = Options.Threads();
         var json = Options.Json();
-        return new ExampleCommand("info", "Architecture, parameters, sizes and tokenizer of a model; reads no weights", "glm info glm-130b", "glm info models/mine --json")
+        return new ExampleCommand("info", "Architecture, parameters, sizes and tokenizer of a model; reads no weights",
+            "glm info glm-130b", "glm info glm-130b --memory 16GB", "glm info models/mine --json")
         {
-            path, json,
+            path, memory, threads, json,
         }.Does((parse, _) =>
         {
             var description = Describe(parse.GetValue(path));
+            if (parse.GetValue(memory) is { } bytes) description = description with { Needs = MemoryNeeds.Measure(description.Described, bytes, Precisions, parse.GetValue(threads)) };
             if (parse.GetValue(json)) terminal.WriteJson(description);
             else Show(terminal.Screen, description);
         });
@@ -78,8 +83,21 @@ internal static class InfoCommand
 
         var sizes = new Table().Border(TableBorder.Rounded).AddColumn("precision")
             .AddColumn(new TableColumn("weights").RightAligned()).AddColumn(new TableColumn("bytes").RightAligned());
-        foreach (var (name, bytes) in model.BytesByPrecision) sizes.AddRow(name, Units.Bytes(bytes), $"{bytes:N0}");
+        if (model.Needs is not { } needs)
+        {
+            foreach (var (name, bytes) in model.BytesByPrecision) sizes.AddRow(name, Units.Bytes(bytes), $"{bytes:N0}");
+            screen.Write(sizes);
+            return;
+        }
+        sizes.AddColumn(new TableColumn("from disk for a token").RightAligned()).AddColumn(new TableColumn("reading for a token").RightAligned());
+        foreach (var (name, bytes) in model.BytesByPrecision)
+        {
+            var need = needs.Precisions[name];
+            sizes.AddRow(name, Units.Bytes(bytes), $"{bytes:N0}", need.Runs ? Units.Bytes(need.DiskBytesPerToken) : "too little memory", need.Runs ? $"{need.SecondsPerToken:F3} s" : "");
+        }
         screen.Write(sizes);
+        screen.WriteLine(
+            $"With {Units.Bytes(needs.Memory)}, of which {Units.Bytes(needs.WorkingBytes)} are for the program and a context; memory is read at {needs.ReadGbS:F1} GB/s here, the disk of temporary files at {needs.DiskGbS:F2} GB/s.");
     }
 
     private static string Positions(PositionKind kind) => kind switch
@@ -99,6 +117,10 @@ internal static class InfoCommand
     private sealed record ModelDescription(
         string Model, [property: JsonIgnore] ModelConfig Described, Dictionary<string, StoredAs>? Stored, [property: JsonPropertyName("tokenizer")] VocabularyDescription? Vocabulary)
     {
+        /// <summary>What it takes with a given memory.</summary>
+        [JsonPropertyName("with_memory")]
+        public MemoryNeeds? Needs { get; init; }
+
         public string Architecture => Described.Architecture;
 
         public JsonNode? Config => JsonNode.Parse(Described.ToJson());
