@@ -97,7 +97,7 @@ internal static class InfoCommand
         }
         screen.Write(sizes);
         screen.WriteLine(
-            $"With {Units.Bytes(needs.Memory)}, of which {Units.Bytes(needs.WorkingBytes)} are for the program and a context; memory is read at {needs.ReadGbS:F1} GB/s here, the disk of temporary files at {needs.DiskGbS:F2} GB/s.");
+            $"With {Units.Bytes(needs.Memory)}; the program and a context take {Units.Bytes(needs.WorkingBytes)} beside the weights. Memory is read at {needs.ReadGbS:F1} GB/s here, the disk of temporary files at {needs.DiskGbS:F2} GB/s.");
     }
 
     private static string Positions(PositionKind kind) => kind switch
