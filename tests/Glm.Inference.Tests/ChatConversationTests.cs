@@ -1,5 +1,6 @@
 using Glm.Models;
 using Glm.Tensors;
+using Glm.Tests;
 using Glm.Tokenizers;
 
 namespace Glm.Inference.Tests;
@@ -37,6 +38,37 @@ public sealed class ChatConversationTests : IDisposable
         kept.Reset();
         Assert.Empty(kept.Messages);
         Assert.Equal(0, _session.Cache.UsedPages);
+    }
+
+    /// <summary>ChatGLM-6B with random weights and its real vocabulary, beside a twin that reads everything for every token and counts positions by hand.</summary>
+    [TokenizersFact]
+    public void A_prefix_model_reads_the_whole_chat_each_time()
+    {
+        var config = new ChatGlm6BConfig { NumLayers = 1, HiddenSize = 16, InnerHiddenSize = 32, NumAttentionHeads = 2, VocabSize = 130528, MaxSequenceLength = 200 };
+        var weights = new Dictionary<string, Tensor>();
+        foreach (var (name, shape) in config.Parameters())
+            TensorMath.FillNormal(weights[name] = Tensor.Allocate(DType.Float32, shape), shape.Length == 1 ? 1 : 0.2, seed: 3, stream: (ulong)weights.Count);
+        var session = new Session(config.Create(name => weights[name]), _workers);
+        var template = ChatTemplate.Of(Tokenizer.Load(Path.Combine(TestFiles.Tokenizers!, "chatglm-6b")));
+        var conversation = new ChatConversation(session, template);
+        foreach (string text in new[] { "你好", "Why?" })
+        {
+            List<int> ids = [.. template.Encode([.. conversation.Messages, User(text)])];
+            int length = ids.Count, division = length - 1;
+            while (ids.Count < length + 4)
+            {
+                var sequence = session.Cache.Add();
+                int[] positions = [.. ids.Select((_, i) => Math.Min(i, division - 1))], blocks = [.. ids.Select((_, i) => Math.Max(0, i - division + 1))];
+                SessionInput[] input = [new(sequence, ids.ToArray(), positions, division, blocks)];
+                ids.Add(LogitMath.ArgMax(session.Run(input)));
+                sequence.Release();
+            }
+            var reply = conversation.Answer(User(text), Greedy with { MaxNewTokens = 4 });
+            Assert.Equal(4, reply.NewTokens);
+            Assert.Equal(length, reply.PromptTokens);
+            Assert.Equal(template.Parse([.. ids[length..]]), reply.Messages);
+        }
+        Assert.Contains("System", Assert.Throws<GlmException>(() => conversation.Reset("x")).Message);
     }
 
     [Fact]

@@ -10,10 +10,11 @@ namespace Glm.Tokenizers.Tests;
 /// <summary>Byte-pair encoding and its patterns, beside plain twins and recorded ids.</summary>
 public sealed class ByteLevelTests
 {
+    /// <summary>Texts with halves of surrogate pairs, but no pairs, which the runtime's expressions do not see as one.</summary>
     private static readonly Gen<string> Texts = Gen.OneOf(
         Gen.Elements(" ", "  ", "\n", "\r\n", "\t", "a", "B", "don't", "'RE", "'ſ", "'s", "'", "12", "3456", "½", "²", "٣", "你好", "。", "(", ")", "[", "]", "|", "!?", "…", "é", "e\u0301",
             "\u00a0", "\u2003", "\u2028", "\u0085", "\u001c", "\u200b", "ǅ", "ʰ", "_", "\0", "\ud800"),
-        Gen.Choose(0, 0xFFFF).Select(code => ((char)code).ToString())).ListOf().Select(string.Concat);
+        Gen.OneOf(Gen.Choose(0, 0xDBFF), Gen.Choose(0xE000, 0xFFFF)).Select(code => ((char)code).ToString())).ListOf().Select(string.Concat);
 
     /// <summary>Ids that <c>record-words.py</c> recorded, one file per vocabulary, named after its folder.</summary>
     [TokenizersFact]
