@@ -2,15 +2,18 @@ using Glm.Inference;
 
 namespace Glm.Cli;
 
-/// <summary>Fills blanks and shows it: as it happens on a terminal, as plain text anywhere else.</summary>
+/// <summary>Fills blanks, or continues texts where the model is causal, and shows it: as it happens on a terminal, as plain text anywhere else.</summary>
 internal sealed class Generation(Terminal terminal, LoadedModel model, FillOptions options, bool quiet, CancellationToken cancellation)
 {
-    private readonly BlankFiller _filler = new(new Session(model.Model, model.Workers), model.Tokenizer);
+    private readonly Filling _fill = model.Model.IsCausal
+        ? new TextContinuer(new Session(model.Model, model.Workers), model.Tokenizer).Continue : new BlankFiller(new Session(model.Model, model.Workers), model.Tokenizer).Fill;
 
-    /// <summary>Fills the blanks of a text.</summary>
-    public FilledText Fill(string prompt, Action<BlankPiece>? onPiece = null) => _filler.Fill(prompt, options, onPiece, cancellation);
+    private delegate FilledText Filling(string text, FillOptions options, Action<BlankPiece>? onPiece, CancellationToken cancellation);
 
-    /// <summary>Fills the blanks of a text and prints it.</summary>
+    /// <summary>Fills the blanks of a text, or continues it.</summary>
+    public FilledText Fill(string prompt, Action<BlankPiece>? onPiece = null) => _fill(prompt, options, onPiece, cancellation);
+
+    /// <summary>Fills the blanks of a text, or continues it, and prints it.</summary>
     public void Print(string prompt)
     {
         FilledText filled;

@@ -10,8 +10,8 @@ internal static class ModelLocation
     public static string OrShipped(string? path) => path ?? Environment.GetEnvironmentVariable(Variable) switch
     {
         null or "" => Shipped(),
-        var set when Directory.Exists(set) => set,
-        var set => throw new GlmException($"{Variable}={set}: no such directory"),
+        var set when Directory.Exists(set) || File.Exists(set) => set,
+        var set => throw new GlmException($"{Variable}={set}: no such directory or file"),
     };
 
     private static string Shipped()

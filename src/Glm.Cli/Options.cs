@@ -14,7 +14,7 @@ internal static class Options
 
     public static Option<ulong> Seed() => Number<ulong>("--seed", "N", "Key of the random numbers: same seed, same result", 1234, 0, ulong.MaxValue);
 
-    public static Option<string> Model() => new("--model") { HelpName = "PATH", Description = "Directory of a model (default: the one that ships)" };
+    public static Option<string> Model() => new("--model") { HelpName = "PATH", Description = "Directory or GGUF file of a model (default: the one that ships)" };
 
     public static Option<string> Tokenizer() => new("--tokenizer", "--model") { HelpName = "PATH", Description = "Tokenizer file, directory that holds one, or GGUF file (default: the shipped model's)" };
 

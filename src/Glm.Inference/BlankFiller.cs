@@ -84,7 +84,8 @@ public sealed partial class BlankFiller
         if (sequence.Length > longest) throw new GlmException($"text: expected at most {longest} tokens, which is what the model reads, found {sequence.Length}");
         int mask = FilledMask(sequence, _special);
         int most = sequence.Count(id => id == mask) + MaximumGeneratedBlanks;
-        var strategy = options.Validated().CreateStrategy([_special.Eop, _special.Eos]);
+        // Nothing stands before what fills a blank: its spaces are its own.
+        var decoder = new BlankDecoder(_session, _tokenizer, [_special.Eop, _special.Eos], options, before: []);
 
         var fills = new List<BlankFill>();
         var blanks = new List<List<Blank>>();
@@ -92,17 +93,15 @@ public sealed partial class BlankFiller
         for (int at; fills.Count < most && (at = Array.IndexOf(sequence, mask)) >= 0; sequence = beams[0])
         {
             var context = new DecodingContext([.. sequence, _special.Sop], new BlankPlace(sequence.Length, at, RunsOn: mask == _special.GMask));
-            int room = Math.Min(options.MaxNewTokens, Math.Min(options.OutSeqLength ?? longest, longest) - context.Ids.Length);
-            if (room < 1)
-                throw new GlmException($"text: expected fewer than {context.Ids.Length + room} tokens, to leave room for new ones, found {context.Ids.Length}");
-            var fill = new BlankFill(context, at, room, Decode(strategy, context, room, options, fills.Count, onPiece, cancellation));
+            int room = decoder.RoomAfter(context);
+            var fill = new BlankFill(context, at, room, decoder.Run(context, room, fills.Count, onPiece, cancellation));
             fills.Add(fill);
             beams.Clear();
             foreach (var (candidate, i) in fill.Decoding.Candidates.Select((candidate, i) => (candidate, i)))
             {
                 // The original looks for the first sop, and so do we: it is the one that was appended, unless an earlier fill holds one.
-                int sop = Array.IndexOf(candidate.Ids, _special.Sop), end = candidate.Ids.Length - (IsEnd(candidate.Ids[^1]) ? 1 : 0);
-                var blank = TextOf(candidate.Ids[(sop + 1)..end], options);
+                int sop = Array.IndexOf(candidate.Ids, _special.Sop);
+                var blank = decoder.TextOf(candidate.Ids[(sop + 1)..]);
                 if (i == blanks.Count) blanks.Add([]);
                 blanks[i].Add(blank);
                 beams.Add([.. candidate.Ids[..at], .. blank.Ids, .. candidate.Ids[Math.Min(at + 1, sop)..sop]]);
@@ -110,34 +109,6 @@ public sealed partial class BlankFiller
             if (options.Strategy == StrategyKind.Beam) onPiece?.Invoke(new BlankPiece(fills.Count - 1, blanks[0][^1].Text ?? ""));
         }
         return new FilledText([.. beams.Select((beam, i) => Beam(beam, blanks[i], fills[^1].Decoding.Candidates[i].Score))], fills);
-    }
-
-    private DecodingResult Decode(
-        DecodingStrategy strategy, DecodingContext context, int room, FillOptions options, int number, Action<BlankPiece>? onPiece, CancellationToken cancellation)
-    {
-        if (_tokenizer is null || options.Strategy == StrategyKind.Beam) return Decoding.Run(_session, strategy, context, room, null, cancellation);
-        var text = new BlankText(_tokenizer, options.Stop);
-        var result = Decoding.Run(_session, strategy, context, room, token =>
-        {
-            if (!IsEnd(token)) Report(text.Add(token));
-            return !text.Stopped;
-        }, cancellation);
-        Report(text.Finish());
-        return result;
-
-        void Report(string piece)
-        {
-            if (piece.Length > 0) onPiece?.Invoke(new BlankPiece(number, piece));
-        }
-    }
-
-    private Blank TextOf(int[] ids, FillOptions options)
-    {
-        if (_tokenizer is null) return new Blank(ids, null);
-        var text = new BlankText(_tokenizer, options.Stop);
-        foreach (int id in ids) text.Add(id);
-        text.Finish();
-        return new Blank(text.Ids(), text.Text);
     }
 
     private FilledBeam Beam(int[] ids, List<Blank> blanks, double score)
@@ -158,13 +129,9 @@ public sealed partial class BlankFiller
 
     private bool IsMask(int id) => id == _special.Mask || id == _special.SMask || id == _special.GMask;
 
-    private bool IsEnd(int id) => id == _special.Eop || id == _special.Eos;
-
     [GeneratedRegex(@"\[\w*MASK\]")]
-    private static partial Regex MaskName();
+    internal static partial Regex MaskName();
 
     [GeneratedRegex(@" (?=\[\w*MASK\])")]
     private static partial Regex SpaceBeforeMask();
-
-    private sealed record Blank(int[] Ids, string? Text);
 }

@@ -7,9 +7,12 @@ namespace Glm.Inference;
 /// The text of one blank as its tokens arrive: whole characters only, and nothing of a stop string or of what comes after it. Text that may
 /// be the beginning of a stop string waits until that is decided.
 /// </summary>
-internal sealed class BlankText(Tokenizer tokenizer, IReadOnlyList<string> stop)
+/// <param name="tokenizer">The vocabulary.</param>
+/// <param name="stop">The text ends before the first of these strings.</param>
+/// <param name="before">Ids that stand before the first token in the same text: vocabularies drop the space of a first word.</param>
+internal sealed class BlankText(Tokenizer tokenizer, IReadOnlyList<string> stop, IReadOnlyList<int> before)
 {
-    private readonly StreamingDecoder _decoder = new(tokenizer);
+    private readonly StreamingDecoder _decoder = After(tokenizer, before);
     private readonly StringBuilder _text = new();
     private readonly List<int> _ids = [];
     private string _pending = "";
@@ -35,15 +38,23 @@ internal sealed class BlankText(Tokenizer tokenizer, IReadOnlyList<string> stop)
     public int[] Ids()
     {
         if (!Stopped) return [.. _ids];
+        int start = Decode(tokenizer, before).Length;
         for (int count = _ids.Count; ; count--)
         {
-            string whole = Decode(tokenizer, _ids[..count]);
+            string whole = Decode(tokenizer, [.. before, .. _ids[..count]])[start..];
             if (Text.StartsWith(whole, StringComparison.Ordinal)) return [.. _ids[..count], .. tokenizer.Encode(Text[whole.Length..])];
         }
     }
 
     /// <summary>The text of tokens of a model. Rows of the embedding above the vocabulary are padding; they have no text.</summary>
     public static string Decode(Tokenizer tokenizer, IEnumerable<int> ids) => tokenizer.Decode([.. ids.Where(id => id < tokenizer.VocabularySize)]);
+
+    private static StreamingDecoder After(Tokenizer tokenizer, IReadOnlyList<int> before)
+    {
+        var decoder = new StreamingDecoder(tokenizer);
+        foreach (int id in before) decoder.Append(id);
+        return decoder;
+    }
 
     private string Emit(string piece, bool final)
     {

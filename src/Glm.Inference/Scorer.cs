@@ -8,6 +8,10 @@ namespace Glm.Inference;
 /// Log-probabilities of the tokens of texts, every token given those before it inside its window (see <see cref="ScoringWindow.Of"/>).
 /// Many windows go through the model at once. Serves one caller at a time.
 /// </summary>
+/// <remarks>
+/// Where the vocabulary puts nothing before a text (BLOOM), no prediction of the first token is there; it gets the probability 1 / vocabulary, so that bits per
+/// byte are still those of a code that could be decoded.
+/// </remarks>
 public sealed class Scorer
 {
     private const int BatchTokens = 2048;
@@ -15,21 +19,21 @@ public sealed class Scorer
 
     private readonly LanguageModel _model;
     private readonly Context _context;
-    private readonly (int Mask, int Sop) _start;
+    private readonly int[] _start;
     private readonly ScoringOptions _options;
 
     /// <summary>A scorer over a model.</summary>
     /// <param name="model">The model.</param>
     /// <param name="workers">Threads to compute with.</param>
-    /// <param name="special">Ids of [gMASK] and sop.</param>
+    /// <param name="special">What begins a window: [gMASK] and sop, or what the vocabulary of a causal model puts before a text.</param>
     /// <param name="options">Windows.</param>
     /// <param name="activationType">How activations are stored.</param>
     public Scorer(LanguageModel model, Workers workers, SpecialTokens special, ScoringOptions? options = null, DType activationType = DType.Float32)
     {
         _model = model;
         _context = new Context(workers, activationType) { InputBits = model.InputBits };
-        _start = special.Blanks is { } blanks ? (blanks.Continuation, blanks.Sop)
-            : special.Before is [var first, var second] ? (first, second)
+        _start = special.Blanks is { } blanks ? [blanks.Continuation, blanks.Sop]
+            : model.IsCausal || special.Before.Count == 2 ? [.. special.Before]
             : throw new GlmException("tokenizer: expected one with [gMASK] and sop to score texts, found neither");
         _options = options ?? new ScoringOptions();
         if (_options.MaxSequenceLength > model.MaxSequenceLength)
@@ -55,8 +59,15 @@ public sealed class Scorer
         float[][] scores = [.. texts.Select(text => new float[text.Length])];
         int[] scored = new int[texts.Count];
         long done = 0;
+        if (_start.Length == 0)
+            foreach (var (text, index) in texts.Select((text, index) => (text, index)).Where(item => item.text.Length > 0))
+            {
+                if ((uint)text[0] >= (uint)_model.VocabSize) throw new GlmException($"id {text[0]} at position 0: expected 0 to {_model.VocabSize - 1}");
+                scores[index][scored[index]++] = -MathF.Log(_model.VocabSize);
+                done++;
+            }
         foreach (var batch in Batches(texts.SelectMany((text, index) =>
-            ScoringWindow.Of(text, longest, stride, _start.Mask, _start.Sop, _options.Unidirectional || _model.IsCausal).Select(window => (index, window)))))
+            ScoringWindow.Of(text, longest, stride, _start, _options.Unidirectional || _model.IsCausal).Select(window => (index, window)))))
         {
             cancellation.ThrowIfCancellationRequested();
             float[] values = Score([.. batch.Select(item => item.Window)]);

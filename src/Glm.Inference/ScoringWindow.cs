@@ -5,7 +5,7 @@ namespace Glm.Inference;
 /// <summary>How the tokens of a text are scored.</summary>
 public sealed record ScoringOptions
 {
-    /// <summary>Tokens of a window, its mask and sop included; null for the model's maximum.</summary>
+    /// <summary>Tokens of a window, what begins it (mask and sop) included; null for the model's maximum.</summary>
     public int? MaxSequenceLength { get; init; }
 
     /// <summary>Tokens by which the next window begins later, all of which it scores; null for half the window.</summary>
@@ -28,28 +28,29 @@ public sealed record ScoringWindow(int[] Tokens, int[] Targets, int Division, in
     /// <summary>
     /// The windows of a text: with m = longest - 1 and stride g, window k covers the ids [k g, k g + m). The first reads <c>[gMASK] sop t0 t1 …</c> and
     /// scores everything; a later one reads its first m - g ids as context, then <c>[gMASK] sop</c>, and scores the rest. So every token is scored once.
+    /// What begins a window may be any number of other tokens, m then being what fits; where nothing does, the first token of a text is in no target.
     /// </summary>
     /// <param name="ids">The text.</param>
-    /// <param name="longest">Tokens of a window, mask and sop included.</param>
+    /// <param name="longest">Tokens of a window, those that begin it included.</param>
     /// <param name="stride">The stride, below <paramref name="longest"/>.</param>
-    /// <param name="mask">Id of the blank that the text fills, <c>[gMASK]</c>.</param>
-    /// <param name="sop">Id of sop.</param>
-    /// <param name="unidirectional">Puts the mask first and lets the context be causal.</param>
-    public static IEnumerable<ScoringWindow> Of(ReadOnlyMemory<int> ids, int longest, int stride, int mask, int sop, bool unidirectional = false)
+    /// <param name="start">What begins a window: <c>[gMASK] sop</c>, the beginning of a text, or nothing.</param>
+    /// <param name="unidirectional">Puts the start first and lets the context be causal.</param>
+    public static IEnumerable<ScoringWindow> Of(ReadOnlyMemory<int> ids, int longest, int stride, int[] start, bool unidirectional = false)
     {
         if (longest < 2) throw new GlmException($"max_sequence_length: expected 2 or more, found {longest}");
         if (stride < 1 || stride >= longest) throw new GlmException($"stride: expected 1 to {longest - 1}, found {stride}");
-        int covered = longest - 1;
-        for (int start = 0; start == 0 || start - stride + covered < ids.Length; start += stride)
+        // The last token of a window is not read.
+        int covered = longest + 1 - start.Length;
+        for (int first = 0; first == 0 || first - stride + covered < ids.Length; first += stride)
         {
-            if (ids.IsEmpty) yield break;
-            var window = ids.Span.Slice(start, Math.Min(covered, ids.Length - start));
-            int context = start == 0 ? 0 : covered - stride;
+            if (ids.Length <= (start.Length == 0 ? 1 : 0)) yield break;
+            var window = ids.Span.Slice(first, Math.Min(covered, ids.Length - first));
+            int context = first == 0 ? 0 : covered - stride;
             int bidirectional = unidirectional ? 0 : context;
             yield return new ScoringWindow(
-                [.. window[..bidirectional], mask, sop, .. window[bidirectional..^1]],
-                [.. window[..bidirectional], mask, .. window[bidirectional..]],
-                bidirectional + 1, context + 1);
+                [.. window[..bidirectional], .. start, .. window[bidirectional..^1]],
+                start.Length == 0 ? [.. window[1..]] : [.. window[..bidirectional], .. start[..^1], .. window[bidirectional..]],
+                bidirectional + Math.Max(0, start.Length - 1), Math.Max(0, context + start.Length - 1));
         }
     }
 }

@@ -1,3 +1,5 @@
+using Glm.Tests;
+
 namespace Glm.Cli.Tests;
 
 public sealed class GenerateTests(TinyModel model) : IClassFixture<TinyModel>
@@ -97,13 +99,33 @@ public sealed class GenerateTests(TinyModel model) : IClassFixture<TinyModel>
     [InlineData("", "text")]
     [InlineData("   ", "text")]
     [InlineData("The [QMASK] sea", "[QMASK]")]
-    public void Texts_that_cannot_be_filled_are_refused(string text, string named) => Assert.Contains(named, Generate(text).Reason());
+    public void Texts_that_cannot_be_filled_are_refused(string text, string named) => Assert.Contains(named, Generate(text, "--quiet").Reason());
 
     [Fact]
     public void A_text_longer_than_the_context_is_refused()
     {
-        string reason = Generate(string.Join(' ', Enumerable.Repeat("The winter sea.", TinyModel.MaxSequenceLength))).Reason();
+        string reason = Generate(string.Join(' ', Enumerable.Repeat("The winter sea.", TinyModel.MaxSequenceLength)), "--quiet").Reason();
         Assert.Contains($"{TinyModel.MaxSequenceLength}", reason);
+    }
+
+    [Theory]
+    [InlineData("greedy")]
+    [InlineData("sample")]
+    [InlineData("beam")]
+    public void A_gguf_file_of_a_causal_model_continues_and_refuses_blanks(string strategy)
+    {
+        using var folder = new TemporaryFolder();
+        string file = folder["chat.gguf"];
+        File.WriteAllBytes(file, new TinyGguf { WithVocabulary = true }.ToArray());
+        CommandRun Run(params string[] more) => CommandRun.Of(["generate", "--model", file, "--strategy", strategy, "--max-new-tokens", "5", "--quiet", .. more]);
+        string text = Run("Hello").Success();
+        Assert.StartsWith("Hello", text);
+        var report = Run("Hello", "--json").Json();
+        Assert.Equal(text, report.GetProperty("text").GetString() + "\n");
+        Assert.Equal("Hello" + report.GetProperty("blanks").EnumerateArray().Single().GetString(), report.GetProperty("text").GetString());
+        Assert.Contains("causal", Run("Hello [MASK].").Reason());
+        var score = CommandRun.Of("score", "--model", file, "--json", "Hello").Json();
+        Assert.All(score.GetProperty("tokens").EnumerateArray(), token => Assert.True(token.GetProperty("log_probability").GetDouble() < 0));
     }
 
     [Theory]

@@ -21,7 +21,7 @@ public sealed class BlankTextTests
             }
             int cut = stop.Select(s => whole.IndexOf(s, StringComparison.Ordinal)).Where(found => found >= 0).DefaultIfEmpty(whole.Length).Min();
 
-            var text = new BlankText(tokenizer, stop);
+            var text = new BlankText(tokenizer, stop, []);
             string pieces = "";
             foreach (int id in ids)
             {
@@ -41,7 +41,7 @@ public sealed class BlankTextTests
     [Fact]
     public void TextThatMayBecomeAStopStringWaits()
     {
-        var text = new BlankText(TinyModel.Tokenizer, ["night!"]);
+        var text = new BlankText(TinyModel.Tokenizer, ["night!"], []);
         var pieces = new List<string>();
         foreach (int id in TinyModel.Tokenizer.Encode("nights and night!")) pieces.Add(text.Add(id));
         Assert.Equal("nights and ", string.Concat(pieces));
@@ -53,7 +53,7 @@ public sealed class BlankTextTests
     public void CharactersComeWhole()
     {
         var tokenizer = TinyModel.Tokenizer;
-        var text = new BlankText(tokenizer, []);
+        var text = new BlankText(tokenizer, [], []);
         var pieces = tokenizer.Encode("鼠").Select(text.Add).ToArray(); // not in the vocabulary: three bytes
         Assert.Equal(["", "", "鼠"], pieces);
     }

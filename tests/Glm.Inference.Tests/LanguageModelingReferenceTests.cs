@@ -30,7 +30,7 @@ public sealed class LanguageModelingReferenceTests : IDisposable
         int mask = ids.GetProperty(config.GetProperty("use_task_mask").GetBoolean() ? "[gMASK]" : "[MASK]").GetInt32();
         var windows = ScoringWindow.Of(
             item.GetProperty("text_ids").Ints(), config.GetProperty("max_seq_length").GetInt32(), config.GetProperty("generation_length").GetInt32(),
-            mask, ids.GetProperty("sop").GetInt32(), unidirectional).ToArray();
+            [mask, ids.GetProperty("sop").GetInt32()], unidirectional).ToArray();
         // The original scores overlapping tokens again where it is unidirectional; we do not, but what a window says of them is the same.
         if (unidirectional) windows = [.. windows.Select(window => window with { ScoredFrom = 1 })];
 

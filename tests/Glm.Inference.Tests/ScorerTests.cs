@@ -18,9 +18,15 @@ public sealed class ScorerTests : IDisposable
             int[] ids = [.. Enumerable.Range(0, length).Select(i => 1000 + i)];
             foreach (bool unidirectional in new[] { false, true })
             {
-                var windows = ScoringWindow.Of(ids, longest, stride, 1, 2, unidirectional).ToArray();
+                var windows = ScoringWindow.Of(ids, longest, stride, [1, 2], unidirectional).ToArray();
                 Assert.Equal(ids, windows.SelectMany(window => window.Targets[window.ScoredFrom..]));
                 Assert.All(windows, window => Assert.True(window.Tokens.Length <= longest && window.Tokens.Length == window.Targets.Length));
+            }
+            foreach (int[] start in new int[][] { [], [1] })
+            {
+                var windows = ScoringWindow.Of(ids, longest, stride, start, unidirectional: true).ToArray();
+                Assert.Equal(ids.Skip(1 - start.Length), windows.SelectMany(window => window.Targets[window.ScoredFrom..]));
+                Assert.All(windows, window => Assert.True(window.Tokens.Length is > 0 && window.Tokens.Length <= longest && window.Tokens.Length == window.Targets.Length));
             }
         }).QuickCheckThrowOnFailure();
 

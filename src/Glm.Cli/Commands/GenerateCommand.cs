@@ -8,7 +8,7 @@ internal static class GenerateCommand
 {
     public static Command Create(Terminal terminal)
     {
-        var text = Options.Text("Text with [MASK] (short) or [gMASK] (the rest) as blanks, or to be continued; - reads it from standard input; none asks for texts");
+        var text = Options.Text("Text with [MASK] (short) or [gMASK] (the rest) as blanks, or to be continued, as causal models always do; - reads it from standard input; none asks for texts");
         var model = Options.Model();
         var input = new Option<string>("--input") { HelpName = "FILE", Description = "Answer every line of a file; newlines in the answers are written as \\n" };
         var withId = new Option<bool>("--with-id") { Description = "The lines are ID<tab>TEXT, and so are the answers" };
@@ -17,9 +17,11 @@ internal static class GenerateCommand
         var memory = Options.Memory();
         var threads = Options.Threads();
         var json = Options.Json();
+        json.Description += "; a continuation is its one blank";
         var quiet = Options.Quiet();
         var command = new ExampleCommand("generate", "Fill the blanks of a text, or continue it",
             "glm generate \"The capital of France is [MASK].\"", "glm generate --strategy greedy --max-new-tokens 32 \"Once upon a time\"",
+            "glm generate --model chatglm3-6b-q4_0.gguf --max-new-tokens 64 \"The sea at night\"",
             "glm generate --input questions.txt --with-id > answers.txt", "glm generate")
         {
             text, model, input, withId, newlines, memory, threads, json, quiet,
@@ -75,7 +77,7 @@ internal static class GenerateCommand
 
     private static void Converse(Terminal terminal, Generation generation, CancellationToken cancellation)
     {
-        terminal.Error.WriteLine("A text with [MASK] is filled, any other is continued; \"stop\" ends.");
+        terminal.Error.WriteLine("A text with [MASK] is filled, any other is continued; a causal model only continues. \"stop\" ends.");
         while (true)
         {
             string? line = Ask(terminal, cancellation);

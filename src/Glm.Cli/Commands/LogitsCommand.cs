@@ -13,7 +13,7 @@ internal static class LogitsCommand
 
     public static Command Create(Terminal terminal)
     {
-        var model = new Option<string>("--model") { HelpName = "PATH", Description = "Directory or GGUF file of a model (default: the one that ships)" };
+        var model = Options.Model();
         var ids = new Option<string>("--ids") { HelpName = "1,2,3", Description = "Token ids of the context", Required = true };
         var positions = new Option<string?>("--positions")
         {

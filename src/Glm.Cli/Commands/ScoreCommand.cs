@@ -16,7 +16,7 @@ internal static class ScoreCommand
         var memory = Options.Memory();
         var threads = Options.Threads();
         var json = Options.Json();
-        return new ExampleCommand("score", "Log-probability of each token of a text, and bits per byte",
+        return new ExampleCommand("score", "Log-probability of each token of a text, and bits per byte; the first token of a text that nothing stands before (BLOOM) counts as one of all equally probable ones",
             "glm score \"The quick brown fox jumps over the lazy dog.\"", "glm score --json - < chapter.txt")
         {
             text, model, newlines, memory, threads, json,
