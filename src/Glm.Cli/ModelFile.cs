@@ -18,7 +18,6 @@ internal static class ModelFile
     public static LimitedMemory Open(string path, Workers workers, long? memory, int? tokens, Terminal terminal, bool quiet, CancellationToken cancellation)
     {
         using var line = new ProgressLine(terminal, quiet);
-        line.Show("loading the model");
         var progress = new DirectProgress<PackingProgress>(state => line.Show($"packing the weights: {Units.Bytes(state.DoneBytes)} of {Units.Bytes(state.TotalBytes)}"));
         var model = PackedModel.Load(path, workers, progress, terminal.Error.WriteLine, cancellation);
         if (memory is not null)

@@ -17,7 +17,7 @@ internal static class RandomModel
         long bytes = ModelSize.WeightBytes(config, DType.BFloat16), free = Machine.FreeMemory();
         if (bytes > free) throw new GlmException($"{name}: expected {Units.Bytes(bytes)} of free memory for random weights, found {Units.Bytes(free)}; --precision int4 or --layers makes it smaller");
         var shapes = config.Parameters().ToDictionary(p => p.Name, p => p.Shape);
-        return config.Create(parameter => Dense(parameter, shapes[parameter], DType.BFloat16));
+        return config.Create(parameter => Dense(parameter, shapes[parameter], shapes[parameter].Length == 1 ? DType.Float32 : DType.BFloat16));
     }
 
     /// <summary>Writes a model directory whose layers are quantised by row, everything else in 16 bits (spec 6.1); one tensor is in memory at a time.</summary>

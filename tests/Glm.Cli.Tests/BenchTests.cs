@@ -51,8 +51,22 @@ public sealed class BenchTests(TinyModel model) : IClassFixture<TinyModel>, IDis
         Assert.Equal("glm-3m", CommandRun.Of("bench", "--model", "glm-3m", "-p", "4", "-n", "1", "--json", "--quiet").Json().GetProperty("model").GetString());
 
     [Fact]
+    public void A_quantised_shape_of_one_layer_leaves_nothing_on_disk()
+    {
+        string temporary = Path.GetTempPath();
+        string[] before = Directory.GetDirectories(temporary, "glm-bench-*");
+        var report = CommandRun.Of("bench", "--model", "glm-3m", "--layers", "1", "--precision", "int4", "--memory", "2GB", "-p", "4", "-n", "1", "--json", "--quiet").Json();
+        Assert.True(Int(report, "bytes_per_token") < 6_000_000);
+        Assert.False(report.TryGetProperty("disk_share", out _)); // all of it fits
+        Assert.Empty(Directory.GetDirectories(temporary, "glm-bench-*").Except(before));
+    }
+
+    [Fact]
     public void What_cannot_be_measured_is_refused()
     {
+        Assert.Contains("memory: expected at least", CommandRun.Of("bench", "--model", Gguf(new TinyGguf()), "--memory", "1MB", "-p", "4", "-n", "1", "--quiet").Reason());
+        Assert.Contains("4GB", CommandRun.Of("bench", "--memory", "much").Reason(CommandLine.WrongUsage));
+        Assert.Contains("--layers", CommandRun.Of("bench", "--model", Gguf(new TinyGguf()), "--layers", "1", "--quiet").Reason(CommandLine.WrongUsage));
         Assert.Contains("at most the model's 128", CommandRun.Of("bench", "--model", Gguf(new TinyGguf()), "-p", "120", "-n", "9", "--quiet").Reason());
         Assert.Contains("glm-130b", CommandRun.Of("bench", "--model", _folder["absent"], "--quiet").Reason());
         Assert.Contains("magic", CommandRun.Of("bench", "--model", _folder.Write("bad.gguf", "not a model"), "--quiet").Reason());

@@ -41,4 +41,17 @@ public sealed class InfoTests
         Assert.Contains("glm-131b", reason);
         Assert.Contains("glm-130b", reason);
     }
+
+    [Fact]
+    public void With_a_memory_it_says_what_stays_on_disk()
+    {
+        var needs = CommandRun.Of("info", "glm-130b", "--memory", "64GB", "--json").Json().GetProperty("with_memory");
+        var int4 = needs.GetProperty("precisions").GetProperty("int4");
+        long disk = int4.GetProperty("disk_bytes_per_token").GetInt64();
+        Assert.True(int4.GetProperty("runs").GetBoolean());
+        Assert.InRange(disk, 67_159_736_320 - 64_000_000_000, 67_159_736_320);
+        double least = disk / (needs.GetProperty("disk_gb_s").GetDouble() * 1e9);
+        Assert.InRange(int4.GetProperty("seconds_per_token").GetDouble(), 0.98 * least, double.MaxValue);
+        Assert.Contains("from disk", CommandRun.Of("info", "glm-3m", "--memory", "1GB").Success());
+    }
 }

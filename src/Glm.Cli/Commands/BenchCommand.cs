@@ -24,6 +24,7 @@ internal static class BenchCommand
         var prompt = Options.Number("-p", "N", "Tokens of the prompt", 512, 1, 1 << 20);
         var generate = Options.Number("-n", "N", "Tokens generated after it, by each sequence", 64, 1, 1 << 20);
         var batch = Options.Number("-b", "N", "Sequences that are decoded together", 1, 1, 1024);
+        var runs = Options.Number("--runs", "N", "Runs, of which the median counts", 3, 1, 1000);
         var activations = Options.Activations();
         var memory = Options.Memory();
         var threads = Options.Threads();
@@ -33,13 +34,14 @@ internal static class BenchCommand
             "glm bench --model chatglm3-6b.gguf -p 512 -n 64", "glm bench --model glm-110m -b 8 --json",
             "glm bench --model glm-130b --layers 6 --precision int4 --memory 4GB -p 32 -n 4")
         {
-            model, layers, precision, prompt, generate, batch, activations, memory, threads, json, quiet,
+            model, layers, precision, prompt, generate, batch, runs, activations, memory, threads, json, quiet,
         }.Does((parse, cancellation) =>
         {
-            var options = new SpeedOptions { Prompt = parse.GetValue(prompt), Generate = parse.GetValue(generate), Batch = parse.GetValue(batch) };
+            var options = new SpeedOptions { Prompt = parse.GetValue(prompt), Generate = parse.GetValue(generate), Batch = parse.GetValue(batch), Runs = parse.GetValue(runs) };
             DType? type = parse.GetValue(precision) switch { "int8" => DType.Int8, "int4" => DType.Int4, _ => null };
             using var workers = new Workers(parse.GetValue(threads));
             long start = Stopwatch.GetTimestamp();
+            using (var line = new ProgressLine(terminal, parse.GetValue(quiet))) line.Show("loading the model");
             using var opened = BenchModel.Open(
                 parse.GetValue(model), parse.GetValue(layers), type, workers, parse.GetValue(memory), options.Batch * (options.Prompt + options.Generate), terminal, parse.GetValue(quiet), cancellation);
             double load = Stopwatch.GetElapsedTime(start).TotalSeconds;
