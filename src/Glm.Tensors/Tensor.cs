@@ -217,12 +217,6 @@ public sealed unsafe class Tensor
         return new Tensor(_storage, Data + Type.Bytes(start * inner), Type, shape);
     }
 
-    /// <summary>Of a tensor in a mapped file, gives the memory of its pages back; they are read again if they are touched. So one reads a large file in little memory.</summary>
-    public void ReleasePages()
-    {
-        if (IsMapped) MappedPages.Release(Data, Bytes);
-    }
-
     /// <summary>Sets every byte to zero.</summary>
     public void Clear()
     {
