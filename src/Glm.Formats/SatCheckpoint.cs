@@ -8,7 +8,13 @@ namespace Glm.Formats;
 /// </summary>
 public sealed class SatCheckpoint
 {
-    private const string LatestFile = "latest", Release = "release", Root = "module", FilePrefix = "mp_rank_", FileSuffix = "_model_states.pt";
+    /// <summary>The file that names the iteration.</summary>
+    public const string LatestFile = "latest";
+
+    /// <summary>The key under which the tensors of a rank lie.</summary>
+    public const string Root = "module";
+
+    private const string Release = "release", FilePrefix = "mp_rank_", FileSuffix = "_model_states.pt";
     private const int LongestLatest = 64, MostRanks = 4096;
 
     private SatCheckpoint(string path, string iteration, IReadOnlyList<TensorStore> ranks) => (Path, Iteration, Ranks) = (path, iteration, ranks);
@@ -25,11 +31,15 @@ public sealed class SatCheckpoint
     /// <summary>Whether a directory is one of these.</summary>
     public static bool IsCheckpoint(string path) => File.Exists(System.IO.Path.Combine(path, LatestFile));
 
+    /// <summary>The iteration that a directory names.</summary>
+    /// <exception cref="GlmException">It names none.</exception>
+    public static string IterationOf(string path) => ReadLatest(System.IO.Path.Combine(path, LatestFile));
+
     /// <summary>Opens the files of all ranks.</summary>
     /// <exception cref="GlmException">A file is missing or damaged, or <c>latest</c> names no iteration.</exception>
     public static SatCheckpoint Open(string path)
     {
-        string iteration = ReadLatest(System.IO.Path.Combine(path, LatestFile)), folder = System.IO.Path.Combine(path, iteration);
+        string iteration = IterationOf(path), folder = System.IO.Path.Combine(path, iteration);
         if (!Directory.Exists(folder)) throw new GlmException($"{path}: expected the folder {iteration}, which {LatestFile} names, found none");
         int ranks = 0;
         foreach (string file in Directory.GetFiles(folder, FilePrefix + "*"))
@@ -67,12 +77,13 @@ public sealed class SatCheckpoint
     private static void RefuseOtherContent(string path)
     {
         if (!Directory.Exists(path)) return;
-        string? latest = IsCheckpoint(path) ? ReadLatest(System.IO.Path.Combine(path, LatestFile)) : null;
+        string? latest = IsCheckpoint(path) ? IterationOf(path) : null;
         foreach (string entry in Directory.EnumerateFileSystemEntries(path).Select(entry => System.IO.Path.GetFileName(entry)))
             if (entry != LatestFile && entry != latest) throw new GlmException($"{path}: expected nothing or a checkpoint to replace, found {entry} in it");
     }
 
-    private static string FileOf(int rank) => $"{FilePrefix}{rank:D2}{FileSuffix}";
+    /// <summary>The name of a rank's file.</summary>
+    public static string FileOf(int rank) => $"{FilePrefix}{rank:D2}{FileSuffix}";
 
     private static string ReadLatest(string path)
     {

@@ -6,10 +6,14 @@ namespace Glm.Formats;
 /// <param name="Name">Its name.</param>
 /// <param name="Type">Its element type; 4-bit integers are stored as bytes <c>[out, in / 2]</c> (spec 6.2).</param>
 /// <param name="Shape">Its shape.</param>
-/// <param name="Data">Gives the data.</param>
-public sealed record TensorEntry(string Name, DType Type, int[] Shape, Func<Tensor> Data)
+/// <param name="Parts">Gives the data: rows of the outermost dimension, one part after the other; each is written before the next is asked for.</param>
+public sealed record TensorEntry(string Name, DType Type, int[] Shape, Func<IEnumerable<Tensor>> Parts)
 {
-    internal long Bytes => Type.Bytes(Shape.Aggregate(1L, (count, size) => checked(count * size)));
+    /// <summary>A tensor whose data are produced as a whole.</summary>
+    public TensorEntry(string name, DType type, int[] shape, Func<Tensor> data) : this(name, type, shape, () => [data()]) { }
+
+    /// <summary>What the data take.</summary>
+    public long Bytes => Type.Bytes(Shape.Aggregate(1L, (count, size) => checked(count * size)));
 
     /// <summary>Type and shape as formats without 4-bit integers declare them: bytes of two columns each.</summary>
     /// <exception cref="GlmException">There is an odd number of columns.</exception>
@@ -21,19 +25,25 @@ public sealed record TensorEntry(string Name, DType Type, int[] Shape, Func<Tens
         return (DType.Int8, [.. Shape[..^1], Shape[^1] / 2]);
     }
 
-    /// <summary>Gives the data to <paramref name="write"/> part by part.</summary>
+    /// <summary>Gives the data to <paramref name="write"/> piece by piece.</summary>
     /// <exception cref="GlmException">They are not what was announced.</exception>
     internal void CopyTo(string path, Action<ReadOnlySpan<byte>> write, byte[] buffer, CancellationToken cancel)
     {
-        var tensor = Data();
-        if (tensor.Type != Type || !tensor.Shape.SequenceEqual(Shape)) throw new GlmException($"{path}: {Name}: expected {Type} [{string.Join(", ", Shape)}], found {tensor}");
-        for (long done = 0; done < tensor.Bytes;)
+        long left = Bytes;
+        foreach (var part in Parts())
         {
-            cancel.ThrowIfCancellationRequested();
-            var part = buffer.AsSpan(0, (int)Math.Min(buffer.Length, tensor.Bytes - done));
-            tensor.CopyBytesTo(part, done);
-            write(part);
-            done += part.Length;
+            bool fits = part.Type == Type && part.Bytes <= left && part.Shape.Length == Shape.Length && (Shape.Length == 0 || part.Shape[1..].SequenceEqual(Shape.AsSpan(1)));
+            if (!fits) throw new GlmException($"{path}: {Name}: expected {Type} [{string.Join(", ", Shape)}], found {part}");
+            for (long done = 0; done < part.Bytes;)
+            {
+                cancel.ThrowIfCancellationRequested();
+                var piece = buffer.AsSpan(0, (int)Math.Min(buffer.Length, part.Bytes - done));
+                part.CopyBytesTo(piece, done);
+                write(piece);
+                done += piece.Length;
+            }
+            left -= part.Bytes;
         }
+        if (left > 0) throw new GlmException($"{path}: {Name}: expected {Type} [{string.Join(", ", Shape)}], found {left} bytes less");
     }
 }

@@ -9,9 +9,10 @@ namespace Glm.Models;
 /// </summary>
 public static class GgufModel
 {
-    private const string Architecture = "chatglm";
-    private const string EmbeddingName = "token_embd.weight", OutputName = "output.weight";
-    private const int StandardRotaryBase = 10000;
+    internal const string Architecture = "chatglm";
+    private const string EmbeddingName = "token_embd.weight";
+    internal const string OutputName = "output.weight";
+    internal const int StandardRotaryBase = 10000;
 
     /// <summary>What matrices of block types without kernels are decoded to.</summary>
     private const DType Decoded = DType.BFloat16;
@@ -54,7 +55,7 @@ public static class GgufModel
     }
 
     /// <summary>Queries, keys and values may be matrices of their own, and the output matrix may be the embedding.</summary>
-    private static StoredParameters Stored(GgufFile file, ChatGlm2Config config)
+    internal static StoredParameters Stored(GgufFile file, ChatGlm2Config config)
     {
         var names = Names(config);
         return new StoredParameters(config, file, name => names[name] switch
@@ -62,7 +63,7 @@ public static class GgufModel
             OutputName => [[OutputName], [EmbeddingName]],
             var stored when stored.Contains("attn_qkv", StringComparison.Ordinal) => [[stored], [.. QkvParts.Select(part => stored.Replace("attn_qkv", part, StringComparison.Ordinal))]],
             var stored => [[stored]],
-        }, name => file.Read(name, Decoded));
+        }, name => file.Read(name, Decoded), Decoded);
     }
 
     /// <summary>The shape of the model in a file.</summary>
@@ -111,7 +112,7 @@ public static class GgufModel
     }
 
     /// <summary>The names in the file by the names of the architecture.</summary>
-    private static Dictionary<string, string> Names(ChatGlm2Config config)
+    internal static Dictionary<string, string> Names(ChatGlm2Config config)
     {
         var names = new Dictionary<string, string>
         {

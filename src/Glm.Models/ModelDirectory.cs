@@ -20,6 +20,8 @@ public static class ModelDirectory
     /// <summary>The file of the vocabulary.</summary>
     public const string TokenizerFile = "tokenizer.model";
 
+    private const string IndexEnding = ".index.json", TorchStem = "pytorch_model";
+
     /// <summary>The shape of the model in a directory; of an original checkpoint without <c>config.json</c>, what its tensors tell.</summary>
     /// <exception cref="GlmException">There is no model, or its configuration is impossible.</exception>
     public static ModelConfig LoadConfig(string path)
@@ -73,7 +75,7 @@ public static class ModelDirectory
         string path, ModelConfig config, IEnumerable<(string Name, Tensor Tensor)> tensors, DType? matrixType = null, string? tokenizer = null,
         CancellationToken cancel = default)
     {
-        RefuseOtherContent(path);
+        RefuseOtherContent(path, []);
         var given = tensors.ToDictionary(t => t.Name, t => t.Tensor);
         var entries = new List<TensorEntry>();
         foreach (var (name, shape) in config.Validated(path).Parameters())
@@ -95,17 +97,29 @@ public static class ModelDirectory
         });
     }
 
-    private static StoredParameters Stored(string path, ModelConfig config) => new(config, OpenStore(path), name => config.StoredNames(name).Prepend([name]).DistinctBy(parts => parts[0]));
+    internal static StoredParameters Stored(string path, ModelConfig config) => new(config, OpenStore(path), name => config.StoredNames(name).Prepend([name]).DistinctBy(parts => parts[0]));
 
-    /// <summary>Saving replaces a whole directory, so one with anything else in it is left alone.</summary>
-    private static void RefuseOtherContent(string path)
+    /// <summary>Writing replaces a whole directory, so one with anything else in it than a model is left alone.</summary>
+    /// <param name="path">The directory.</param>
+    /// <param name="companions">Names of files that a model may have beside it.</param>
+    /// <exception cref="GlmException">There is something else in it, or it is a file.</exception>
+    internal static void RefuseOtherContent(string path, IReadOnlyList<string> companions)
     {
+        if (File.Exists(path)) throw new GlmException($"{path}: expected a directory or nothing, found a file");
         if (!Directory.Exists(path)) return;
+        string? iteration = SatCheckpoint.IsCheckpoint(path) ? SatCheckpoint.IterationOf(path) : null;
         foreach (string entry in Directory.EnumerateFileSystemEntries(path))
         {
             string name = Path.GetFileName(entry);
-            if (name is not (ConfigFile or TokenizerFile) && !name.EndsWith(".safetensors", StringComparison.Ordinal) && !name.EndsWith(PackedWeights.Extension, StringComparison.Ordinal))
-                throw new GlmException($"{path}: expected nothing or a model directory to replace, found {name} in it");
+            bool belongs = name is ConfigFile or TokenizerFile or SatCheckpoint.LatestFile || companions.Contains(name) || (name == iteration && Directory.Exists(entry)) || HoldsWeights(name);
+            if (!belongs) throw new GlmException($"{path}: expected nothing or a model directory to replace, found {name} in it");
         }
+    }
+
+    private static bool HoldsWeights(string name)
+    {
+        if (name.EndsWith(IndexEnding, StringComparison.Ordinal)) name = name[..^IndexEnding.Length];
+        return name.EndsWith(".safetensors", StringComparison.Ordinal) || name.EndsWith(PackedWeights.Extension, StringComparison.Ordinal)
+            || (name.StartsWith(TorchStem, StringComparison.Ordinal) && name.EndsWith(".bin", StringComparison.Ordinal));
     }
 }

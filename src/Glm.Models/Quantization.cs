@@ -65,4 +65,22 @@ public static class Quantization
         });
         return packed.AsQuantized(rows, columns, scales);
     }
+
+    /// <summary>The float16 weights fp16(integer x scale) that a matrix quantised by row stands for.</summary>
+    public static Tensor Dequantize(Tensor weight, Workers workers)
+    {
+        if (weight.Scales is not { } scales) throw new ArgumentException($"{weight} is not quantised by row", nameof(weight));
+        int rows = weight.Rows, columns = weight.Columns, segments = scales.Rows, packedColumns = (int)weight.Type.Bytes(columns);
+        var dense = Tensor.Allocate(DType.Float16, rows, columns);
+        workers.For((rows + BlockRows - 1) / BlockRows, (block, _) =>
+        {
+            int start = block * BlockRows, count = Math.Min(BlockRows, rows - start);
+            byte[] halves = new byte[2 * count * columns], integers = new byte[count * packedColumns], blockScales = new byte[2 * segments * count];
+            weight.CopyBytesTo(integers, (long)start * packedColumns);
+            for (int segment = 0; segment < segments; segment++) scales.CopyBytesTo(blockScales.AsSpan(2 * segment * count, 2 * count), 2L * ((long)segment * rows + start));
+            RowQuantizer.Dequantize(integers, columns, segments, weight.Type, MemoryMarshal.Cast<byte, Half>(blockScales), MemoryMarshal.Cast<byte, Half>(halves.AsSpan()));
+            dense.CopyBytesFrom(halves, 2L * start * columns);
+        });
+        return dense;
+    }
 }

@@ -82,15 +82,25 @@ public static class Sharding
         var rule = RuleOf(name);
         if (rule == ShardingRule.Replicated || ranks == 1) return whole;
         if (rule == ShardingRule.Segments) return SegmentsOf(name, whole, rank, ranks);
-        int axis = rule == ShardingRule.Columns ? 1 : 0, unit = ranks * (rule == ShardingRule.GatedRows ? 2 : 1);
-        int[] shape = whole.Shape.ToArray();
-        if (axis >= shape.Length || shape[axis] % unit != 0) throw new GlmException($"{name}: expected a dimension {axis} that {unit} divides, for {ranks} ranks, found {whole}");
-        shape[axis] /= ranks;
-        var part = Tensor.Allocate(whole.Type, shape);
+        var part = Tensor.Allocate(whole.Type, PartShape(name, whole.Shape, ranks));
         int lines = Lines(rule, whole);
         long bytes = part.Bytes / lines;
         CopyLines(whole, rank * bytes, ranks * bytes, part, 0, bytes, lines);
         return part;
+    }
+
+    /// <summary>The shape of the part that a rank holds of a tensor, which is not scales by segment.</summary>
+    /// <exception cref="GlmException">It cannot be cut so.</exception>
+    public static int[] PartShape(string name, ReadOnlySpan<int> whole, int ranks)
+    {
+        var rule = RuleOf(name);
+        int[] shape = whole.ToArray();
+        if (rule == ShardingRule.Replicated || ranks == 1) return shape;
+        int axis = rule == ShardingRule.Columns ? 1 : 0, unit = ranks * (rule == ShardingRule.GatedRows ? 2 : 1);
+        if (axis >= shape.Length || shape[axis] % unit != 0)
+            throw new GlmException($"{name}: expected a dimension {axis} that {unit} divides, for {ranks} ranks, found [{string.Join(", ", shape)}]");
+        shape[axis] /= ranks;
+        return shape;
     }
 
     /// <summary>Of the scales of an input, those of a rank's share; a rank whose share lies within one segment has that segment's.</summary>

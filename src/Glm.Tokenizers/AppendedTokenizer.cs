@@ -22,6 +22,9 @@ public sealed class AppendedTokenizer : Tokenizer
     internal static AppendedTokenizer ChatGlm(SentencePieceModel model, VocabularyKind kind, string name) =>
         new(model, kind, KnownSpecials.ChatGlm2(model.Pieces.Count, roles: kind == VocabularyKind.ChatGlm3), name);
 
+    /// <summary>The pieces, without the special tokens.</summary>
+    internal IReadOnlyList<SentencePiece> Pieces => _pieces.Model.Pieces;
+
     /// <inheritdoc/>
     public override VocabularyKind Kind { get; }
 

@@ -23,6 +23,9 @@ public sealed class ByteLevelTokenizer : Tokenizer
         _special = new SpecialText(special, vocabulary.Tokens.Length);
     }
 
+    /// <summary>The bytes of each token, without the special ones.</summary>
+    internal IReadOnlyList<byte[]?> Tokens => _vocabulary.Tokens;
+
     /// <inheritdoc/>
     public override VocabularyKind Kind { get; }
 

@@ -27,6 +27,9 @@ public abstract class Tokenizer
     /// <exception cref="GlmException">There is no such file, it is damaged, or it is of no known kind.</exception>
     public static Tokenizer Load(string path, IceOptions? ice = null) => TokenizerLoader.Load(FileOf(path), ice);
 
+    /// <summary>Names of all files that a vocabulary may consist of in a directory.</summary>
+    public static IReadOnlyList<string> FileNames => TokenizerLocation.AllFileNames;
+
     /// <summary>The vocabulary's file in a directory, or null.</summary>
     public static string? FindIn(string directory) => TokenizerLocation.FindIn(directory);
 

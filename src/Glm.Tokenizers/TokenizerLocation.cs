@@ -44,6 +44,9 @@ internal sealed class TokenizerLocation
     public bool IsNamed(string word) => new[] { Text(_tokenizer, "name_or_path"), Text(_model, "_name_or_path"), Text(_tokenizer, "tokenizer_class") }
         .Any(name => name?.Contains(word, StringComparison.OrdinalIgnoreCase) == true);
 
+    /// <summary>Names of all files that a vocabulary may consist of.</summary>
+    public static IReadOnlyList<string> AllFileNames => [.. FileNames, MergesFile.Name, "tokenizer_config.json", "added_tokens.json", "special_tokens_map.json"];
+
     /// <summary>The vocabulary's file in a directory, or null.</summary>
     public static string? FindIn(string directory) => FileNames.Select(name => Path.Combine(directory, name)).FirstOrDefault(File.Exists);
 

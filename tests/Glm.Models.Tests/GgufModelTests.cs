@@ -134,7 +134,7 @@ public sealed class GgufModelTests : IDisposable
 
     private string Refused(TinyGguf file) => Assert.Throws<GlmException>(() => Load(file)).Message;
 
-    private float[] Logits(ChatGlm2 model)
+    private float[] Logits(LanguageModel model)
     {
         var context = new Context(_workers) { InputBits = 16 };
         int[] ids = [.. Enumerable.Range(0, 20).Select(i => 300 + i * 7919 % 200)];

@@ -99,7 +99,7 @@ public sealed class OracleTests : IDisposable
         Assert.Contains("found none", reason);
 
         SafetensorsWriter.Write(other, [.. entries.Select(entry => !entry.Name.EndsWith("1.self_attn.k_proj.weight", StringComparison.Ordinal) ? entry
-            : entry with { Shape = [20, 10], Data = () => Tensor.Zeros(DType.Float32, 20, 10) })], new Dictionary<string, string>());
+            : entry with { Shape = [20, 10], Parts = () => [Tensor.Zeros(DType.Float32, 20, 10)] })], new Dictionary<string, string>());
         File.Move(other, file, overwrite: true);
         reason = Assert.Throws<GlmException>(() => ModelDirectory.Load(_folder)).Message;
         Assert.Contains(file, reason);
