@@ -25,6 +25,7 @@ internal static class BenchCommand
         var generate = Options.Number("-n", "N", "Tokens generated after it, by each sequence", 64, 1, 1 << 20);
         var batch = Options.Number("-b", "N", "Sequences that are decoded together", 1, 1, 1024);
         var activations = Options.Activations();
+        var kvCache = Options.KvCache();
         var memory = Options.Memory();
         var threads = Options.Threads();
         var json = Options.Json();
@@ -33,36 +34,38 @@ internal static class BenchCommand
             "glm bench --model chatglm3-6b.gguf -p 512 -n 64", "glm bench --model glm-110m -b 8 --json",
             "glm bench --model glm-130b --layers 6 --precision int4 --memory 4GB -p 32 -n 4")
         {
-            model, layers, precision, prompt, generate, batch, activations, memory, threads, json, quiet,
+            model, layers, precision, prompt, generate, batch, activations, kvCache, memory, threads, json, quiet,
         }.Does((parse, cancellation) =>
         {
             var options = new SpeedOptions { Prompt = parse.GetValue(prompt), Generate = parse.GetValue(generate), Batch = parse.GetValue(batch) };
             DType? type = parse.GetValue(precision) switch { "int8" => DType.Int8, "int4" => DType.Int4, _ => null };
+            var cacheType = parse.GetValue(kvCache);
             using var workers = new Workers(parse.GetValue(threads));
             long start = Stopwatch.GetTimestamp();
             using var opened = BenchModel.Open(
-                parse.GetValue(model), parse.GetValue(layers), type, workers, parse.GetValue(memory), options.Batch * (options.Prompt + options.Generate), terminal, parse.GetValue(quiet), cancellation);
+                parse.GetValue(model), parse.GetValue(layers), type, workers, parse.GetValue(memory), options.Batch * (options.Prompt + options.Generate), cacheType, terminal,
+                parse.GetValue(quiet), cancellation);
             double load = Stopwatch.GetElapsedTime(start).TotalSeconds;
             opened.Model.InputBits = Options.InputBits(parse.GetValue(activations));
             string name = Path.GetFileName(Path.TrimEndingDirectorySeparator(ModelLocation.OrShipped(parse.GetValue(model))));
-            var report = Measure(terminal, name, opened, load, options, workers, parse.GetValue(quiet), cancellation);
+            var report = Measure(terminal, name, opened, load, options, cacheType, workers, parse.GetValue(quiet), cancellation);
             if (parse.GetValue(json)) terminal.WriteJson(report);
             else Print(terminal, report);
         });
     }
 
-    private static BenchReport Measure(Terminal terminal, string name, BenchModel opened, double load, SpeedOptions options, Workers workers, bool quiet, CancellationToken cancellation)
+    private static BenchReport Measure(Terminal terminal, string name, BenchModel opened, double load, SpeedOptions options, DType cacheType, Workers workers, bool quiet, CancellationToken cancellation)
     {
         var model = opened.Model;
         using var line = new ProgressLine(terminal, quiet);
-        var session = new Session(model, workers);
+        var session = new Session(model, workers, cacheType: cacheType);
         var speed = SpeedMeasurement.Run(session, options, new DirectProgress<string>(line.Show), cancellation);
         long resident = Environment.WorkingSet;
         line.Show("measuring the machine");
         double? disk = opened.Stream?.MeasureRate(TimeSpan.FromSeconds(3));
         double streamed = (double)opened.StreamedBytes / options.Batch;
         double read = Machine.ReadBandwidth(workers), peak = model.Parameters.Any(p => p.Tensor.IsPacked) ? Machine.PanelPeak(workers) : Machine.FmaPeak(workers);
-        double step = ModelCost.StepBytes(model, options.Batch, options.Prompt + (options.Generate - 1) / 2.0, session.CacheType) / options.Batch;
+        double step = ModelCost.StepBytes(model, options.Batch, options.Prompt + (options.Generate - 1) / 2.0, cacheType) / options.Batch;
         double operations = ModelCost.PromptOperations(model, options.Prompt) / options.Prompt;
         return new BenchReport(
             Engine(), name, workers.Threads, Isa.CurrentName,
