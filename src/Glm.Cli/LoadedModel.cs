@@ -47,7 +47,7 @@ internal sealed class LoadedModel : IDisposable
     /// <param name="cancellation">Stops the packing of weights.</param>
     /// <exception cref="GlmException">It cannot be read, or its vocabulary does not fit its weights.</exception>
     public static LoadedModel Open(
-        Terminal terminal, string? path, int threads, long? memory = null, DType cacheType = Options.CacheType, IceOptions? ice = null, bool quiet = false,
+        Terminal terminal, string? path, int threads, long? memory = null, DType cacheType = Options.DefaultCacheType, IceOptions? ice = null, bool quiet = false,
         CancellationToken cancellation = default)
     {
         var clock = Stopwatch.StartNew();

@@ -39,7 +39,7 @@ internal static class BenchCommand
         {
             var options = new SpeedOptions { Prompt = parse.GetValue(prompt), Generate = parse.GetValue(generate), Batch = parse.GetValue(batch) };
             DType? type = parse.GetValue(precision) switch { "int8" => DType.Int8, "int4" => DType.Int4, _ => null };
-            var cacheType = parse.GetValue(kvCache);
+            var cacheType = Options.CacheType(parse.GetValue(kvCache));
             using var workers = new Workers(parse.GetValue(threads));
             long start = Stopwatch.GetTimestamp();
             using var opened = BenchModel.Open(
@@ -70,7 +70,7 @@ internal static class BenchCommand
         return new BenchReport(
             Engine(), name, workers.Threads, Isa.CurrentName,
             options.Prompt, options.Generate, options.Batch, Rounded(load), Rounded(speed.PromptTokensPerSecond), Rounded(speed.GeneratedTokensPerSecond),
-            (long)step, Rounded(read), Share(step * speed.GeneratedTokensPerSecond, read), Share(operations * speed.PromptTokensPerSecond, peak), resident / 1_000_000,
+            (long)step, Rounded(read), Share(step * speed.GeneratedTokensPerSecond, read), Share(operations * speed.PromptTokensPerSecond, peak), resident / 1_000_000, Options.CacheName(cacheType),
             disk is null ? null : (long)streamed, disk is { } rate ? Rounded(rate) : null, disk is { } most ? Share(streamed * speed.GeneratedTokensPerSecond, most) : null);
     }
 
@@ -91,7 +91,7 @@ internal static class BenchCommand
         Fact("loaded in", $"{report.LoadS:F2} s, {report.ResidentMb:N0} MB resident");
         Fact($"prompt of {report.Prompt}", $"{report.PpTokS:F2} tokens/s, {report.ArithmeticShare:P1} of the multipliers' peak");
         Fact($"generating {report.Generate}" + (report.Batch > 1 ? $" x {report.Batch}" : ""), $"{report.TgTokS:F2} tokens/s, {report.BandwidthShare:P1} of the bandwidth of {report.ReadGbS:F1} GB/s");
-        Fact("bytes per token", Units.Bytes(report.BytesPerToken));
+        Fact("bytes per token", $"{Units.Bytes(report.BytesPerToken)}, keys and values in {report.KvCache}");
         if (report.DiskBytesPerToken is { } disk) Fact("of them from disk", $"{Units.Bytes(disk)}, at {report.DiskShare:P1} of the disk's {report.DiskGbS:F2} GB/s");
         terminal.Screen.Write(facts);
     }
@@ -99,6 +99,6 @@ internal static class BenchCommand
     /// <summary>What <c>--json</c> prints.</summary>
     private sealed record BenchReport(
         string Engine, string Model, int Threads, string Isa, int Prompt, int Generate, int Batch, double LoadS, double PpTokS, double TgTokS,
-        long BytesPerToken, double ReadGbS, double BandwidthShare, double ArithmeticShare, long ResidentMb,
+        long BytesPerToken, double ReadGbS, double BandwidthShare, double ArithmeticShare, long ResidentMb, string KvCache,
         long? DiskBytesPerToken, double? DiskGbS, double? DiskShare);
 }

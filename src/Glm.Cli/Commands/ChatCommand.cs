@@ -30,7 +30,7 @@ internal static class ChatCommand
             var template = ChatTemplate.Of(VocabularyLocation.Open(path)); // before the weights: a model that cannot chat says so at once
             var options = sampling.Read(parse, ChatDefaults.Of(template.Tokenizer.Kind).Options);
             bool isQuiet = parse.GetValue(quiet);
-            using var loaded = LoadedModel.Open(terminal, path, parse.GetValue(threads), parse.GetValue(memory), parse.GetValue(kvCache), quiet: isQuiet, cancellation: cancellation);
+            using var loaded = LoadedModel.Open(terminal, path, parse.GetValue(threads), parse.GetValue(memory), Options.CacheType(parse.GetValue(kvCache)), quiet: isQuiet, cancellation: cancellation);
             var conversation = new ChatConversation(loaded.NewSession(), template);
             string? instructions = parse.GetValue(system);
             conversation.Reset(instructions);

@@ -48,7 +48,7 @@ internal static class EvalCommand
         var unigram = new Option<string>("--unigram") { HelpName = "PATH", Description = "Beside bits per byte, those of a unigram model counted on this text or prepared training data" };
         var activations = Options.Activations();
         var kvCache = Options.KvCache();
-        kvCache.Description += "; bits per byte are read without a cache unless this option is given";
+        kvCache.Description += "; bits per byte read them so if this is given, else as they are computed";
         var memory = Options.Memory();
         var threads = Options.Threads();
         var json = Options.Json();
@@ -60,12 +60,12 @@ internal static class EvalCommand
         }.Does((parse, cancellation) =>
         {
             var files = parse.GetRequiredValue(tasks).Distinct().SelectMany(task => Files(task, parse.GetRequiredValue(data)).Select(file => (task, file))).ToList();
-            using var loaded = LoadedModel.Open(terminal, parse.GetValue(path), parse.GetValue(threads), parse.GetValue(memory), parse.GetValue(kvCache), quiet: parse.GetValue(quiet), cancellation: cancellation);
+            using var loaded = LoadedModel.Open(terminal, parse.GetValue(path), parse.GetValue(threads), parse.GetValue(memory), Options.CacheType(parse.GetValue(kvCache)), quiet: parse.GetValue(quiet), cancellation: cancellation);
             var baseline = parse.GetValue(unigram) is { } counted ? Unigram(counted, loaded, cancellation) : null;
             var results = new List<Evaluated>();
             using (var line = new ProgressLine(terminal, parse.GetValue(quiet)))
             {
-                DType? scoringCache = parse.GetResult(kvCache) is { Implicit: false } ? parse.GetValue(kvCache) : null;
+                DType? scoringCache = parse.GetResult(kvCache) is { Implicit: false } ? Options.CacheType(parse.GetValue(kvCache)) : null;
                 string[] names = parse.GetValue(precision) ?? [];
                 foreach (string? name in names.Length == 0 ? new string?[] { null } : names)
                 {
