@@ -27,17 +27,18 @@ internal sealed class BenchModel : IDisposable
     /// <param name="workers">Threads to compute with.</param>
     /// <param name="memory">Bytes that the process may take (<see cref="ModelFile.Open"/>).</param>
     /// <param name="tokens">Tokens that will be cached.</param>
+    /// <param name="cacheType">How their keys and values will be stored.</param>
     /// <param name="terminal">Where progress and warnings go.</param>
     /// <param name="quiet">No progress.</param>
     /// <param name="cancellation">Stops the packing.</param>
     /// <exception cref="GlmException">There is no such model, it cannot be read, or there is too little memory for it.</exception>
     public static BenchModel Open(
-        string? path, int? layers, DType? precision, Workers workers, long? memory, int tokens, Terminal terminal, bool quiet, CancellationToken cancellation)
+        string? path, int? layers, DType? precision, Workers workers, long? memory, int tokens, DType cacheType, Terminal terminal, bool quiet, CancellationToken cancellation)
     {
         string location = ModelLocation.OrShipped(path);
         bool isFile = Directory.Exists(location) || File.Exists(location);
         if (isFile && (layers ?? (object?)precision) is not null) throw new UsageException("--layers and --precision: only with the name of a shape");
-        if (isFile) return new BenchModel(ModelFile.Open(location, workers, memory, tokens, terminal, quiet, cancellation), null);
+        if (isFile) return new BenchModel(ModelFile.Open(location, workers, memory, tokens, cacheType, terminal, quiet, cancellation), null);
         if (Presets.Find(location) is not { } preset) throw new GlmException($"{location}: expected a GGUF file, the directory of a model, or one of {string.Join(", ", Presets.All.Keys)}");
         var shape = preset with { NumLayers = layers ?? preset.NumLayers };
         if (precision is not { } type) return new BenchModel(new LimitedMemory(RandomModel.InMemory(location, shape), null, 0), null);
@@ -50,7 +51,7 @@ internal sealed class BenchModel : IDisposable
                 line.Show($"writing {Units.Bytes(ModelSize.WeightBytes(shape, type))} of random weights");
                 RandomModel.Write(folder, shape, type, cancellation);
             }
-            return new BenchModel(ModelFile.Open(folder, workers, memory, tokens, terminal, quiet, cancellation), folder);
+            return new BenchModel(ModelFile.Open(folder, workers, memory, tokens, cacheType, terminal, quiet, cancellation), folder);
         }
         catch
         {

@@ -6,7 +6,7 @@ namespace Glm.Cli;
 internal sealed class Generation(Terminal terminal, LoadedModel model, FillOptions options, bool quiet, CancellationToken cancellation)
 {
     private readonly Filling _fill = model.Model.IsCausal
-        ? new TextContinuer(new Session(model.Model, model.Workers), model.Tokenizer).Continue : new BlankFiller(new Session(model.Model, model.Workers), model.Tokenizer).Fill;
+        ? new TextContinuer(model.NewSession(), model.Tokenizer).Continue : new BlankFiller(model.NewSession(), model.Tokenizer).Fill;
 
     private delegate FilledText Filling(string text, FillOptions options, Action<BlankPiece>? onPiece, CancellationToken cancellation);
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Glm.Inference;
 using Glm.Models;
 using Glm.Tensors;
 using Glm.Tokenizers;
@@ -10,9 +11,12 @@ internal sealed class LoadedModel : IDisposable
 {
     private readonly LimitedMemory _limited;
 
-    private LoadedModel(string path, LimitedMemory limited, Tokenizer tokenizer, Workers workers, TimeSpan loadTime)
+    private readonly DType _cacheType;
+
+    private LoadedModel(string path, LimitedMemory limited, DType cacheType, Tokenizer tokenizer, Workers workers, TimeSpan loadTime)
     {
         _limited = limited;
+        _cacheType = cacheType;
         Path = path;
         Tokenizer = tokenizer;
         Workers = workers;
@@ -29,17 +33,22 @@ internal sealed class LoadedModel : IDisposable
 
     public TimeSpan LoadTime { get; }
 
+    /// <summary>A session over the model, or over another one of its shape, on the same threads.</summary>
+    public Session NewSession(LanguageModel? other = null) => new(other ?? Model, Workers, cacheType: _cacheType);
+
     /// <summary>Opens the directory or GGUF file of a model, or the shipped model.</summary>
     /// <param name="terminal">Where progress and warnings go.</param>
     /// <param name="path">The directory or file; the shipped model if null.</param>
     /// <param name="threads">Threads to compute with.</param>
     /// <param name="memory">Bytes that the process may take (<see cref="Options.Memory"/>).</param>
+    /// <param name="cacheType">How sessions store keys and values (<see cref="Options.KvCache"/>).</param>
     /// <param name="ice">How GLM-130B's own tokenizer treats text.</param>
     /// <param name="quiet">No progress.</param>
     /// <param name="cancellation">Stops the packing of weights.</param>
     /// <exception cref="GlmException">It cannot be read, or its vocabulary does not fit its weights.</exception>
     public static LoadedModel Open(
-        Terminal terminal, string? path, int threads, long? memory = null, IceOptions? ice = null, bool quiet = false, CancellationToken cancellation = default)
+        Terminal terminal, string? path, int threads, long? memory = null, DType cacheType = Options.DefaultCacheType, IceOptions? ice = null, bool quiet = false,
+        CancellationToken cancellation = default)
     {
         var clock = Stopwatch.StartNew();
         string location = ModelLocation.OrShipped(path);
@@ -47,11 +56,11 @@ internal sealed class LoadedModel : IDisposable
         var workers = new Workers(threads);
         try
         {
-            var limited = ModelFile.Open(location, workers, memory, tokens: null, terminal, quiet, cancellation);
+            var limited = ModelFile.Open(location, workers, memory, tokens: null, cacheType, terminal, quiet, cancellation);
             var tokenizer = VocabularyLocation.Open(location, ice);
             if (tokenizer.VocabularySize > limited.Model.VocabSize)
                 throw new GlmException($"{location}: expected a vocabulary of at most the model's {limited.Model.VocabSize} ids, found {tokenizer.VocabularySize}");
-            return new LoadedModel(location, limited, tokenizer, workers, clock.Elapsed);
+            return new LoadedModel(location, limited, cacheType, tokenizer, workers, clock.Elapsed);
         }
         catch
         {

@@ -27,7 +27,7 @@ internal sealed record MemoryNeeds(long Memory, long WorkingBytes, double ReadGb
     {
         using var workers = new Workers(threads);
         double read = Machine.ReadBandwidth(workers), disk = DiskRate();
-        long working = LimitedMemory.WorkingBytes(config), left = memory - working;
+        long working = LimitedMemory.WorkingBytes(config, Options.DefaultCacheType), left = memory - working;
         return new MemoryNeeds(memory, working, Math.Round(read, 2), Math.Round(disk, 2), precisions.ToDictionary(Units.Name, type =>
         {
             // Of an embedding that is not the output matrix, a token reads one row.

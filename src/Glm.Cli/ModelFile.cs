@@ -11,11 +11,12 @@ internal static class ModelFile
     /// <param name="workers">Threads to compute with.</param>
     /// <param name="memory">Bytes that the process may take; weights that do not fit stay on disk. As many as the model needs if null.</param>
     /// <param name="tokens">Tokens that will be cached, where a command knows.</param>
+    /// <param name="cacheType">How their keys and values will be stored.</param>
     /// <param name="terminal">Where progress and warnings go.</param>
     /// <param name="quiet">No progress.</param>
     /// <param name="cancellation">Stops the packing.</param>
     /// <exception cref="GlmException">There is no such model, it cannot be read, or the memory is too small.</exception>
-    public static LimitedMemory Open(string path, Workers workers, long? memory, int? tokens, Terminal terminal, bool quiet, CancellationToken cancellation)
+    public static LimitedMemory Open(string path, Workers workers, long? memory, int? tokens, DType cacheType, Terminal terminal, bool quiet, CancellationToken cancellation)
     {
         using var line = new ProgressLine(terminal, quiet);
         var progress = new DirectProgress<PackingProgress>(state => line.Show($"packing the weights: {Units.Bytes(state.DoneBytes)} of {Units.Bytes(state.TotalBytes)}"));
@@ -26,6 +27,6 @@ internal static class ModelFile
             GC.Collect();
             GC.WaitForPendingFinalizers();
         }
-        return memory is { } bytes ? LimitedMemory.Fit(model, bytes, tokens) : new LimitedMemory(model, null, 0);
+        return memory is { } bytes ? LimitedMemory.Fit(model, bytes, cacheType, tokens) : new LimitedMemory(model, null, 0);
     }
 }

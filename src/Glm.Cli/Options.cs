@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using Glm.Tensors;
 
 namespace Glm.Cli;
 
@@ -36,6 +37,25 @@ internal static class Options
 
     /// <summary>The bits that <see cref="Activations"/> stands for.</summary>
     public static int? InputBits(string? activations) => activations switch { "16" => 16, "int8" => 8, _ => null };
+
+    /// <summary>How keys and values are kept where nobody asks for something else.</summary>
+    public const DType DefaultCacheType = DType.BFloat16;
+
+    private static Dictionary<string, DType> CacheTypes { get; } = new() { ["bf16"] = DType.BFloat16, ["int8"] = DType.Int8, ["fp32"] = DType.Float32 };
+
+    /// <summary>How keys and values of past tokens are kept.</summary>
+    public static Option<string> KvCache() => new Option<string>("--kv-cache")
+    {
+        HelpName = string.Join('|', CacheTypes.Keys),
+        Description = "Keys and values of past tokens: bf16, int8 (half as large, a scale for each token and head), or fp32",
+        DefaultValueFactory = _ => CacheName(DefaultCacheType),
+    }.AcceptOnlyFromAmong([.. CacheTypes.Keys]);
+
+    /// <summary>The type that a value of <see cref="KvCache"/> stands for.</summary>
+    public static DType CacheType(string? name) => CacheTypes[name!];
+
+    /// <summary>The value of <see cref="KvCache"/> that stands for a type.</summary>
+    public static string CacheName(DType type) => CacheTypes.First(entry => entry.Value == type).Key;
 
     /// <summary>Memory that the process may take.</summary>
     public static Option<long?> Memory() => new("--memory")

@@ -21,6 +21,7 @@ public sealed class Scorer
     private readonly Context _context;
     private readonly int[] _start;
     private readonly ScoringOptions _options;
+    private readonly KvCache? _cache;
 
     /// <summary>A scorer over a model.</summary>
     /// <param name="model">The model.</param>
@@ -38,6 +39,7 @@ public sealed class Scorer
         _options = options ?? new ScoringOptions();
         if (_options.MaxSequenceLength > model.MaxSequenceLength)
             throw new GlmException($"max_sequence_length: expected at most the model's {model.MaxSequenceLength}, found {_options.MaxSequenceLength}");
+        if (_options.CacheType is { } type) _cache = new KvCache(model.NumLayers, model.Heads, type);
     }
 
     /// <summary>Bits per byte: nats / (ln 2 x UTF-8 bytes).</summary>
@@ -105,8 +107,23 @@ public sealed class Scorer
         (int Token, int Block)[] places = [.. windows.SelectMany(window => Enumerable.Range(0, window.Tokens.Length).Select(i => _model.PositionOf(i, window.Place)))];
         var positions = new Positions(
             _context.Integers([.. places.Select(place => place.Token)]), _model.PositionAxes == 2 ? _context.Integers([.. places.Select(place => place.Block)]) : null);
-        var hidden = _model.Forward(_context, ids, positions, _model.Within(_context, segments));
+        var hidden = _cache is null ? _model.Forward(_context, ids, positions, _model.Within(_context, segments)) : Forward(_cache, ids, positions, segments);
         return LogProbabilities(hidden, [.. rows], [.. targets]);
+    }
+
+    /// <summary>The pass of whole windows whose attention reads what the cache holds of them.</summary>
+    private Tensor Forward(KvCache cache, Tensor ids, Positions positions, AttentionSegment[] segments)
+    {
+        KvCache.Sequence[] sequences = [.. segments.Select(_ => cache.Add())];
+        try
+        {
+            CachedSequence[] cached = [.. segments.Zip(sequences, (segment, sequence) => sequence.Append(segment.Start, segment.Length, segment.Division))];
+            return _model.Forward(_context, ids, positions, (qkv, layer) => _context.CachedAttention(qkv, _model.Heads, cache.Pages(layer), cached, _model.Slopes));
+        }
+        finally
+        {
+            foreach (var sequence in sequences) sequence.Release();
+        }
     }
 
     // The logits of all rows at once would be the largest tensor by far.

@@ -1,4 +1,5 @@
 using Glm.Models;
+using Glm.Tensors;
 
 namespace Glm.Inference;
 
@@ -13,6 +14,9 @@ public sealed record ScoringOptions
 
     /// <summary>Whether windows after the first see their context causally instead of bidirectionally.</summary>
     public bool Unidirectional { get; init; }
+
+    /// <summary>Lets attention read keys and values through a cache of this type, so that scores are those of cached decoding; null for keys and values as they are computed.</summary>
+    public DType? CacheType { get; init; }
 }
 
 /// <summary>A part of a text as the model reads it to score it (spec 8.6).</summary>

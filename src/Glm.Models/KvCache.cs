@@ -14,7 +14,7 @@ public sealed class KvCache
     private readonly List<int> _users = [];
     private readonly Stack<int> _free = new();
 
-    /// <summary>An empty cache that grows with what is put in.</summary>
+    /// <summary>An empty cache that grows with what is put in. Keys and values are stored in a floating-point type, or int8 with a scale for each token and head.</summary>
     public KvCache(int layers, HeadLayout heads, DType type = DType.Float32)
     {
         _heads = heads;
@@ -26,7 +26,7 @@ public sealed class KvCache
     /// <summary>Pages that hold tokens of some sequence.</summary>
     public int UsedPages => _users.Count - _free.Count;
 
-    /// <summary>The pages of one layer <c>[pages, 2 (key, value), heads, 64, head size]</c>.</summary>
+    /// <summary>The pages of one layer (<see cref="CachedAttentionOperation.NewPages"/>).</summary>
     public Tensor Pages(int layer) => _pages[layer];
 
     /// <summary>A new, empty sequence.</summary>
@@ -58,7 +58,7 @@ public sealed class KvCache
         int old = _users.Count;
         for (int layer = 0; layer < _pages.Length; layer++)
         {
-            var larger = Tensor.Zeros(_type, pages, 2, _heads.KeyValueHeads, CachedAttentionOperation.PageTokens, _heads.HeadSize);
+            var larger = CachedAttentionOperation.NewPages(_type, pages, _heads);
             if (old > 0) larger.Slice(0, old).CopyFrom(_pages[layer]);
             _pages[layer] = larger;
         }

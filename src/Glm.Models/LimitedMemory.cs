@@ -22,11 +22,12 @@ public sealed record LimitedMemory(LanguageModel Model, WeightStream? Stream, lo
     /// <summary>Spreads the weights of a model over memory and disk.</summary>
     /// <param name="model">A model whose quantised matrices are packed and mapped.</param>
     /// <param name="memory">Bytes that the whole process may take.</param>
+    /// <param name="cacheType">How keys and values will be stored.</param>
     /// <param name="tokens">Tokens that will be cached, of all sequences; what most uses need if null.</param>
     /// <exception cref="GlmException">It cannot run in so little memory, or a weight that does not fit lies in no file that it could be read from.</exception>
-    public static LimitedMemory Fit(LanguageModel model, long memory, int? tokens = null)
+    public static LimitedMemory Fit(LanguageModel model, long memory, DType cacheType, int? tokens = null)
     {
-        long working = WorkingBytes(model.Config, tokens), weights = memory - working;
+        long working = WorkingBytes(model.Config, cacheType, tokens), weights = memory - working;
         long needed = Math.Min(Matrices(model).Sum(Size), SmallestRing);
         if (weights < needed) throw new GlmException($"memory: expected at least {working + needed:N0} bytes for this model, found {memory:N0}");
         return Spread(model, weights, Math.Clamp(weights / 8, SmallestRing, LargestRing));
@@ -70,15 +71,16 @@ public sealed record LimitedMemory(LanguageModel Model, WeightStream? Stream, lo
 
     /// <summary>Bytes that a process takes beside the weights: the program, cached keys and values of so many tokens, activations of those that are computed together.</summary>
     /// <param name="config">The model.</param>
+    /// <param name="cacheType">How keys and values will be stored.</param>
     /// <param name="context">Tokens that will be cached, of all sequences; what most uses need if null.</param>
-    public static long WorkingBytes(ModelConfig config, int? context = null)
+    public static long WorkingBytes(ModelConfig config, DType cacheType, int? context = null)
     {
         var shape = config.Shape;
         int tokens = context ?? Math.Min(shape.MaxSequenceLength, ContextTokens);
         long together = shape.IsCausal ? Math.Min(tokens, PieceTokens) : tokens;
         // The residual stream and what a layer computes from it, the widest of it twice: as it is and as integers.
         long perToken = sizeof(float) * (8L * shape.Hidden + 2L * shape.Heads.Heads * shape.Heads.HeadSize + 5L * shape.Inner);
-        return ProgramBytes + tokens * ModelSize.CacheBytesPerToken(config, DType.Float32) + together * perToken + sizeof(float) * 4L * shape.Vocabulary;
+        return ProgramBytes + tokens * ModelSize.CacheBytesPerToken(config, cacheType) + together * perToken + sizeof(float) * 4L * shape.Vocabulary;
     }
 
     /// <summary>Stops the reading.</summary>

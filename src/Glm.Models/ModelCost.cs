@@ -22,8 +22,7 @@ public static class ModelCost
             weights -= embedding.Bytes;
             rows = (double)sequences * embedding.Bytes / embedding.Rows;
         }
-        double cached = cacheType.Bytes(2L * model.NumLayers * model.Heads.KeyValueHeads * model.Heads.HeadSize);
-        return weights + rows + sequences * past * cached;
+        return weights + rows + sequences * past * ModelSize.CacheBytesPerToken(model.Config, cacheType);
     }
 
     /// <summary>

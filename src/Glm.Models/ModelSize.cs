@@ -27,6 +27,6 @@ public static class ModelSize
     public static long WeightBytes(LanguageModel model) =>
         model.Parameters.Select(parameter => parameter.Tensor).Distinct().Sum(tensor => tensor.Bytes + (tensor.Scales?.Bytes ?? 0));
 
-    /// <summary>Bytes of keys and values that one token adds to the cache (spec 1.9).</summary>
-    public static long CacheBytesPerToken(ModelConfig config, DType type) => type.Bytes(2L * config.Shape.Layers * config.Shape.Heads.KeyValueHeads * config.Shape.Heads.HeadSize);
+    /// <summary>Bytes of keys and values, with the scales of int8, that one token adds to the cache (spec 1.9).</summary>
+    public static long CacheBytesPerToken(ModelConfig config, DType type) => config.Shape.Layers * CachedAttentionOperation.TokenBytes(type, config.Shape.Heads);
 }

@@ -15,7 +15,7 @@ public sealed class BenchTests(TinyModel model) : IClassFixture<TinyModel>, IDis
     {
         var report = CommandRun.Of("bench", "--model", Gguf(new TinyGguf { MatrixType = type }), "-p", "40", "-n", "3", "--threads", "2", "--json", "--quiet").Json();
         Assert.Equal(["engine", "model", "threads", "isa", "prompt", "generate", "batch", "load_s", "pp_tok_s", "tg_tok_s", "bytes_per_token", "read_gb_s",
-            "bandwidth_share", "arithmetic_share", "resident_mb"], report.EnumerateObject().Select(field => field.Name));
+            "bandwidth_share", "arithmetic_share", "resident_mb", "kv_cache"], report.EnumerateObject().Select(field => field.Name));
         Assert.StartsWith("Glm.NET", report.GetProperty("engine").GetString());
         Assert.Equal("tiny.gguf", report.GetProperty("model").GetString());
         Assert.Equal((40, 3, 1, 2), (Int(report, "prompt"), Int(report, "generate"), Int(report, "batch"), Int(report, "threads")));
@@ -25,6 +25,22 @@ public sealed class BenchTests(TinyModel model) : IClassFixture<TinyModel>, IDis
         double matrices = (TinyGguf.Layers * TinyGguf.Hidden * ((TinyGguf.Heads + 2 * TinyGguf.Groups) * TinyGguf.HeadSize + TinyGguf.Hidden + 3 * TinyGguf.Inner)
             + TinyGguf.Vocabulary * TinyGguf.Hidden) * bytesPerWeight;
         Assert.InRange(report.GetProperty("bytes_per_token").GetDouble(), matrices, matrices + 40_000);
+    }
+
+    [Fact]
+    public void Rounded_keys_and_values_are_fewer_bytes()
+    {
+        string file = Gguf(new TinyGguf());
+        double[] bytes = [.. new[] { "fp32", "bf16", "int8" }.Select(cache =>
+        {
+            var report = CommandRun.Of("bench", "--model", file, "-p", "100", "-n", "1", "--kv-cache", cache, "--json", "--quiet").Json();
+            Assert.Equal(cache, report.GetProperty("kv_cache").GetString());
+            return report.GetProperty("bytes_per_token").GetDouble();
+        })];
+        const double values = 100.0 * 2 * TinyGguf.Layers * TinyGguf.Groups * TinyGguf.HeadSize;
+        Assert.Equal(2 * values, bytes[0] - bytes[1], 1.0);
+        Assert.Equal(2 * values - values * (1 + 4.0 / TinyGguf.HeadSize), bytes[1] - bytes[2], 1.0);
+        CommandRun.Of("bench", "--model", file, "--kv-cache", "int4").Reason(CommandLine.WrongUsage);
     }
 
     [Fact]

@@ -26,6 +26,20 @@ public sealed class EvalTests(TinyModel model) : IClassFixture<TinyModel>
     }
 
     [Fact]
+    public void Bits_per_byte_can_be_read_through_a_cache()
+    {
+        using var folder = new TemporaryFolder();
+        string file = folder.Write("a.txt", TinyText.Document(3));
+        double plain = BitsPerByte(), exact = BitsPerByte("--kv-cache", "fp32"), rounded = BitsPerByte("--kv-cache", "int8");
+        Assert.Equal(plain, exact, 1e-5);
+        Assert.NotEqual(exact, rounded);
+        Assert.Equal(exact, rounded, 0.1);
+
+        double BitsPerByte(params string[] cache) =>
+            Eval(["--tasks", "bits-per-byte", "--data", file, "--json", .. cache]).Json().GetProperty("metrics").GetProperty("bits_per_byte").GetDouble();
+    }
+
+    [Fact]
     public void Tasks_and_precisions_make_one_table()
     {
         using var folder = new TemporaryFolder();

@@ -32,6 +32,13 @@ public sealed class GenerateTests(TinyModel model) : IClassFixture<TinyModel>
         Assert.StartsWith("The old farmer", first);
     }
 
+    [Theory]
+    [InlineData("bf16")]
+    [InlineData("int8")]
+    [InlineData("fp32")]
+    public void Keys_and_values_may_be_rounded(string cache) =>
+        Assert.StartsWith("The old farmer", Generate("The old farmer", "--kv-cache", cache, "--quiet").Success());
+
     [Fact]
     public void Another_seed_gives_another_text() =>
         Assert.NotEqual(Generate("The old farmer", "--seed", "1").Success(), Generate("The old farmer", "--seed", "2").Success());

@@ -32,6 +32,7 @@ public sealed class InfoTests
         Assert.Equal(quantised + (2 * rest) + scales, bytes.GetProperty("int8").GetInt64());
         Assert.Equal((quantised / 2) + (2 * rest) + scales, bytes.GetProperty("int4").GetInt64());
         Assert.Equal(2L * 70 * 2 * 12288, info.GetProperty("kv_bytes_per_token").GetProperty("bf16").GetInt64());
+        Assert.Equal(70L * 2 * (12288 + 96 * 4), info.GetProperty("kv_bytes_per_token").GetProperty("int8").GetInt64());
     }
 
     [Fact]

@@ -53,6 +53,31 @@ public sealed class ScorerTests : IDisposable
         }
     }
 
+    /// <summary>Scores through a cache are those of tokens that are decoded one by one over such a cache.</summary>
+    [Theory]
+    [InlineData(DType.Float32)]
+    [InlineData(DType.BFloat16)]
+    [InlineData(DType.Int8)]
+    public void ScoresThroughACacheAreThoseOfDecoding(DType cache)
+    {
+        var model = TinyModel.Create();
+        var special = TinyModel.Tokenizer.Blanks;
+        int[][] texts = [[7, 5, 3], [.. Enumerable.Range(0, 60).Select(i => (i * i + 3) % 400)]];
+        float[][] scores = [.. new Scorer(model, _workers, TinyModel.Tokenizer.Special, new ScoringOptions { CacheType = cache }).Score(texts)];
+        foreach (var (ids, found) in texts.Zip(scores))
+        {
+            var session = new Session(model, _workers, cacheType: cache);
+            var sequence = session.Cache.Add();
+            int[] input = [special.Continuation, special.Sop, .. ids];
+            for (int i = 0; i < ids.Length; i++)
+            {
+                var logits = i == 0 ? session.Run([new SessionInput(sequence, input.AsMemory(0, 2), new[] { 0, 1 }, 1)])
+                    : session.Run([new SessionInput(sequence, input.AsMemory(i + 1, 1), new[] { i + 1 }, 1)]);
+                Assert.Equal(logits[ids[i]] - LogitMath.LogSumExp(logits), found[i], cache == DType.Float32 ? 1e-4 : 1e-2);
+            }
+        }
+    }
+
     [Fact]
     public void TextsOfOneCallDoNotSeeEachOther()
     {

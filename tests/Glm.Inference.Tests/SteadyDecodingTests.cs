@@ -14,14 +14,14 @@ public sealed class SteadyDecodingTests
     private const int Prompt = 20, Tokens = 100;
 
     [Theory]
-    [InlineData("glm", 1)]
-    [InlineData("chatglm", 1)]
-    [InlineData("chatglm", 3)]
-    public void A_hundred_tokens_allocate_nothing(string architecture, int batch)
+    [InlineData("glm", 1, DType.Float32)]
+    [InlineData("chatglm", 1, DType.BFloat16)]
+    [InlineData("chatglm", 3, DType.Int8)]
+    public void A_hundred_tokens_allocate_nothing(string architecture, int batch, DType cache)
     {
         using var workers = new Workers(2);
         LanguageModel model = architecture == "glm" ? TinyModel.Create(maxSequenceLength: 128) : CausalModelTests.Create();
-        var session = new Session(model, workers);
+        var session = new Session(model, workers, cacheType: cache);
         Decode(session, batch);
         // The test host allocates now and then on threads of its own, so one quiet run is proof; what decoding allocates would be in every run.
         long least = long.MaxValue;

@@ -34,9 +34,9 @@ public sealed class LimitedMemoryTests : IDisposable
     public void Too_little_memory_is_refused()
     {
         var model = Model();
-        string message = Assert.Throws<GlmException>(() => LimitedMemory.Fit(model, 100 << 20)).Message;
+        string message = Assert.Throws<GlmException>(() => LimitedMemory.Fit(model, 100 << 20, DType.Float32)).Message;
         Assert.StartsWith("memory: expected at least ", message);
-        using var limited = LimitedMemory.Fit(model, LimitedMemory.WorkingBytes(model.Config) + (1 << 20));
+        using var limited = LimitedMemory.Fit(model, LimitedMemory.WorkingBytes(model.Config, DType.Float32) + (1 << 20), DType.Float32);
         Assert.Null(limited.Stream);
     }
 

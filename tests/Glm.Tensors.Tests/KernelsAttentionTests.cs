@@ -34,4 +34,67 @@ public sealed unsafe class KernelsAttentionTests
             }
         memory.CheckGuards();
     }
+
+    [Fact]
+    public void Bytes_with_scales_equal_their_scalar_twins()
+    {
+        var random = new Random(4);
+        using var memory = new KernelMemory();
+        foreach (int size in new[] { 1, 7, 16, 33, 64, 80, 130 })
+            foreach (int rows in new[] { 1, 2, 64 })
+            {
+                sbyte* codes = (sbyte*)memory.Bytes(64 * size, 1);
+                for (int i = 0; i < 64 * size; i++) codes[i] = (sbyte)random.Next(-127, 128);
+                float* scales = memory.RandomFloats(64, random), weights = memory.RandomFloats(rows, random), start = memory.RandomFloats(size, random);
+                float[] keys = new float[64 * size], values = new float[rows * size], sums = new float[size];
+                for (int i = 0; i < keys.Length; i++) keys[i] = scales[i % 64] * codes[i];
+                for (int i = 0; i < values.Length; i++) values[i] = scales[i / size] * codes[i];
+                for (int i = 0; i < size; i++)
+                {
+                    for (int j = 0; j < rows; j++) sums[i] = MathF.FusedMultiplyAdd(weights[j], codes[j * size + i], sums[i]);
+                    sums[i] += start[i];
+                }
+                foreach (InstructionSet isa in Isa.Available)
+                {
+                    float* found = memory.Floats(64 * size);
+                    Int8Tokens.ExpandKeys(codes, scales, size, found, isa);
+                    Assert.Equal(keys, new Span<float>(found, keys.Length).ToArray());
+                    found = memory.Floats(values.Length);
+                    Int8Tokens.ExpandValues(codes, scales, rows, size, found, isa);
+                    Assert.Equal(values, new Span<float>(found, values.Length).ToArray());
+                    found = memory.Floats(size);
+                    new Span<float>(start, size).CopyTo(new Span<float>(found, size));
+                    Int8Tokens.AddWeightedRows(weights, codes, rows, found, size, isa);
+                    Assert.Equal(sums, new Span<float>(found, size).ToArray());
+                }
+            }
+        memory.CheckGuards();
+    }
+
+    [Fact]
+    public void A_token_is_rounded_to_nearest_even()
+    {
+        var random = new Random(5);
+        using var memory = new KernelMemory();
+        foreach (int size in new[] { 1, 5, 16, 17, 128 })
+            foreach (float factor in new[] { 1e-20f, 1, 1e20f })
+            {
+                float* x = memory.RandomFloats(size, random);
+                for (int i = 0; i < size; i++) x[i] *= factor;
+                sbyte* codes = (sbyte*)memory.Bytes(size, 1);
+                float scale = Int8Tokens.Quantize(x, size, codes), largest = 0;
+                for (int i = 0; i < size; i++) largest = MathF.Max(largest, MathF.Abs(x[i]));
+                Assert.Equal(largest / 127, scale);
+                for (int i = 0; i < size; i++) Assert.Equal(MathF.Round(x[i] * (127 / largest)), codes[i]);
+            }
+        float* small = memory.Floats(4);
+        sbyte* rounded = (sbyte*)memory.Bytes(4, 1);
+        new float[] { 254, 1, 3, -5 }.CopyTo(new Span<float>(small, 4)); // halves: 0.5, 1.5, -2.5
+        Assert.Equal(2, Int8Tokens.Quantize(small, 4, rounded));
+        Assert.Equal(new sbyte[] { 127, 0, 2, -2 }, new Span<sbyte>(rounded, 4).ToArray());
+        new Span<float>(small, 4).Fill(1e-31f);
+        Assert.Equal(0, Int8Tokens.Quantize(small, 4, rounded));
+        Assert.Equal(new sbyte[4], new Span<sbyte>(rounded, 4).ToArray());
+        memory.CheckGuards();
+    }
 }

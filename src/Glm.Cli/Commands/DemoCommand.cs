@@ -70,7 +70,7 @@ internal sealed class DemoCommand
     }
 
     private FilledText Fill(string prompt, FillOptions options) =>
-        new BlankFiller(new Session(_loaded.Model, _loaded.Workers), _loaded.Tokenizer).Fill(prompt, options, onPiece: null, _cancellation);
+        new BlankFiller(_loaded.NewSession(), _loaded.Tokenizer).Fill(prompt, options, onPiece: null, _cancellation);
 
     /// <summary>The best few fills that hold a letter, which a small model often puts after a comma or a space; without any, the best fill.</summary>
     private IReadOnlyList<string> LikeliestWords(string prompt)
@@ -131,7 +131,7 @@ internal sealed class DemoCommand
             for (int i = 0; i < models.Count; i++)
             {
                 var strategy = new SamplingStrategy(new SamplingOptions { Temperature = 0, EndTokens = [] });
-                var result = Decoding.Run(new Session(models[i], _loaded.Workers), strategy, context, Tokens, onToken: null, _cancellation);
+                var result = Decoding.Run(_loaded.NewSession(models[i]), strategy, context, Tokens, onToken: null, _cancellation);
                 best[i] = Math.Max(best[i], (result.Steps - 1) / result.StepTime.TotalSeconds);
             }
         return best;

@@ -47,6 +47,8 @@ internal static class EvalCommand
         var maxItems = Options.Number("--max-items", "N", "Most documents or passages of a file", int.MaxValue, 1, int.MaxValue);
         var unigram = new Option<string>("--unigram") { HelpName = "PATH", Description = "Beside bits per byte, those of a unigram model counted on this text or prepared training data" };
         var activations = Options.Activations();
+        var kvCache = Options.KvCache();
+        kvCache.Description += "; bits per byte read them so if this is given, else as they are computed";
         var memory = Options.Memory();
         var threads = Options.Threads();
         var json = Options.Json();
@@ -54,15 +56,16 @@ internal static class EvalCommand
         return new ExampleCommand("eval", "Evaluate a model: bits per byte, LAMBADA",
             "glm eval --tasks bits-per-byte --data novel.txt", "glm eval --model models/mine --tasks bits-per-byte lambada --data data --precision bf16,int8,int4")
         {
-            path, tasks, data, precision, maxItems, unigram, activations, memory, threads, json, quiet,
+            path, tasks, data, precision, maxItems, unigram, activations, kvCache, memory, threads, json, quiet,
         }.Does((parse, cancellation) =>
         {
             var files = parse.GetRequiredValue(tasks).Distinct().SelectMany(task => Files(task, parse.GetRequiredValue(data)).Select(file => (task, file))).ToList();
-            using var loaded = LoadedModel.Open(terminal, parse.GetValue(path), parse.GetValue(threads), parse.GetValue(memory), quiet: parse.GetValue(quiet), cancellation: cancellation);
+            using var loaded = LoadedModel.Open(terminal, parse.GetValue(path), parse.GetValue(threads), parse.GetValue(memory), Options.CacheType(parse.GetValue(kvCache)), quiet: parse.GetValue(quiet), cancellation: cancellation);
             var baseline = parse.GetValue(unigram) is { } counted ? Unigram(counted, loaded, cancellation) : null;
             var results = new List<Evaluated>();
             using (var line = new ProgressLine(terminal, parse.GetValue(quiet)))
             {
+                DType? scoringCache = parse.GetResult(kvCache) is { Implicit: false } ? Options.CacheType(parse.GetValue(kvCache)) : null;
                 string[] names = parse.GetValue(precision) ?? [];
                 foreach (string? name in names.Length == 0 ? new string?[] { null } : names)
                 {
@@ -71,7 +74,7 @@ internal static class EvalCommand
                     foreach (var (task, file) in files)
                     {
                         var progress = new DirectProgress<EvaluationProgress>(state => line.Show($"{name ?? "as stored"}, {Path.GetFileName(file)}: {state.Items:N0} items, {state.Metric:F4}"));
-                        var result = Run(task, file, loaded, model, parse.GetValue(maxItems), baseline, progress, cancellation);
+                        var result = Run(task, file, loaded, model, parse.GetValue(maxItems), scoringCache, baseline, progress, cancellation);
                         results.Add(new Evaluated(name ?? "as stored", ModelSize.WeightBytes(model), file, result.Task, result.Metrics, result.Items, result.Errors));
                     }
                 }
@@ -81,15 +84,15 @@ internal static class EvalCommand
     }
 
     private static EvaluationResult Run(
-        string task, string file, LoadedModel loaded, LanguageModel model, int maxItems, UnigramModel? unigram, IProgress<EvaluationProgress> progress,
+        string task, string file, LoadedModel loaded, LanguageModel model, int maxItems, DType? scoringCache, UnigramModel? unigram, IProgress<EvaluationProgress> progress,
         CancellationToken cancellation)
     {
         if (task != BitsPerByteTask)
         {
             var options = new LambadaOptions { MaxItems = maxItems, Unidirectional = task == LambadaUnidirectionalTask };
-            return new Lambada(new Session(model, loaded.Workers), loaded.Tokenizer).Run(file, options, progress, cancellation);
+            return new Lambada(loaded.NewSession(model), loaded.Tokenizer).Run(file, options, progress, cancellation);
         }
-        var scorer = new Scorer(model, loaded.Workers, loaded.Tokenizer.Special);
+        var scorer = new Scorer(model, loaded.Workers, loaded.Tokenizer.Special, new ScoringOptions { CacheType = scoringCache });
         return new BitsPerByte(scorer, loaded.Tokenizer).Run([file], new BitsPerByteOptions { MaxDocuments = maxItems, Unigram = unigram }, progress, cancellation);
     }
 

@@ -14,6 +14,7 @@ internal static class GenerateCommand
         var withId = new Option<bool>("--with-id") { Description = "The lines are ID<tab>TEXT, and so are the answers" };
         var sampling = new SamplingOptionSet();
         var newlines = Options.Newlines();
+        var kvCache = Options.KvCache();
         var memory = Options.Memory();
         var threads = Options.Threads();
         var json = Options.Json();
@@ -24,7 +25,7 @@ internal static class GenerateCommand
             "glm generate --model chatglm3-6b-q4_0.gguf --max-new-tokens 64 \"The sea at night\"",
             "glm generate --input questions.txt --with-id > answers.txt", "glm generate")
         {
-            text, model, input, withId, newlines, memory, threads, json, quiet,
+            text, model, input, withId, newlines, kvCache, memory, threads, json, quiet,
         };
         sampling.AddTo(command);
         return command.Does((parse, cancellation) =>
@@ -38,7 +39,7 @@ internal static class GenerateCommand
             if (file is null && prompt is null && asJson) throw new UsageException("--json: needs a text");
 
             using var loaded = LoadedModel.Open(
-                terminal, parse.GetValue(model), parse.GetValue(threads), parse.GetValue(memory), new IceOptions { KeepNewlines = parse.GetValue(newlines) == "keep" }, quiet: parse.GetValue(quiet), cancellation);
+                terminal, parse.GetValue(model), parse.GetValue(threads), parse.GetValue(memory), Options.CacheType(parse.GetValue(kvCache)), new IceOptions { KeepNewlines = parse.GetValue(newlines) == "keep" }, quiet: parse.GetValue(quiet), cancellation);
             var generation = new Generation(terminal, loaded, sampling.Read(parse), parse.GetValue(quiet), cancellation);
             if (file is not null) AnswerLines(terminal, generation, queries, asJson, cancellation);
             else if (prompt is null) Converse(terminal, generation, cancellation);

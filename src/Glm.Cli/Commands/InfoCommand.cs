@@ -132,6 +132,6 @@ internal static class InfoCommand
 
         public Dictionary<string, long> BytesByPrecision => Precisions.ToDictionary(Units.Name, type => ModelSize.WeightBytes(Described, type));
 
-        public Dictionary<string, long> KvBytesPerToken => Precisions[..2].ToDictionary(Units.Name, type => ModelSize.CacheBytesPerToken(Described, type));
+        public Dictionary<string, long> KvBytesPerToken => Precisions[..3].ToDictionary(Units.Name, type => ModelSize.CacheBytesPerToken(Described, type));
     }
 }

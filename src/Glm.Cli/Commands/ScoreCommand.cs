@@ -25,7 +25,7 @@ internal static class ScoreCommand
             string input = terminal.Text(parse.GetValue(text), cancellation) ?? throw new UsageException("no text given; - reads it from standard input");
             if (input.Length == 0) throw new GlmException("text: expected some text, found none");
             using var loaded = LoadedModel.Open(
-                terminal, parse.GetValue(model), parse.GetValue(threads), parse.GetValue(memory), new IceOptions { KeepNewlines = parse.GetValue(newlines) == "keep" }, quiet: true, cancellation);
+                terminal, parse.GetValue(model), parse.GetValue(threads), parse.GetValue(memory), ice: new IceOptions { KeepNewlines = parse.GetValue(newlines) == "keep" }, quiet: true, cancellation: cancellation);
             int[] ids = loaded.Tokenizer.Encode(input);
             float[] scores = new Scorer(loaded.Model, loaded.Workers, loaded.Tokenizer.Special).Score(ids, cancellation);
             var score = new TextScore(input, loaded.Tokenizer, ids, scores);

@@ -112,6 +112,12 @@ internal static unsafe class Vectors
         for (int i = 0; i < n; i += Width) Store(Vector512.Create(a) * Load(x + i, n - i), x + i, n - i);
     }
 
+    /// <summary>x[i] *= a[i].</summary>
+    public static void Multiply(float* a, float* x, int n)
+    {
+        for (int i = 0; i < n; i += Width) Store(Load(a + i, n - i) * Load(x + i, n - i), x + i, n - i);
+    }
+
     /// <summary>x[i] += a (first + i).</summary>
     public static void AddRamp(float a, float first, float* x, int n)
     {

@@ -39,6 +39,16 @@ public static unsafe class CachedAttentionOperation
     /// <summary>Pages of a part of the past, where queries are few.</summary>
     private const int PartPages = 16;
 
+    /// <summary>Cleared pages of one layer <c>[pages, 2 (key, value), heads, 64, …]</c>.</summary>
+    /// <param name="type">A floating-point type; or int8, with a float32 scale for the key and one for the value of every token and head, max|x| / 127.</param>
+    /// <param name="pages">How many.</param>
+    /// <param name="layout">The heads.</param>
+    public static Tensor NewPages(DType type, int pages, HeadLayout layout) =>
+        Tensor.Zeros(type, pages, 2, layout.KeyValueHeads, PageTokens, HeadPages.TokenElements(type, layout.HeadSize));
+
+    /// <summary>Bytes that the keys and values of one token take in such pages.</summary>
+    public static long TokenBytes(DType type, HeadLayout layout) => type.Bytes(2L * layout.KeyValueHeads * HeadPages.TokenElements(type, layout.HeadSize));
+
     /// <summary>
     /// Appends the keys and values of the new tokens to the cache, then lets every new token attend to what the rule lets it see: tokens below the
     /// division, itself and all before it.
@@ -46,9 +56,7 @@ public static unsafe class CachedAttentionOperation
     /// <param name="context">Where to run.</param>
     /// <param name="qkv">Rotated projection of the new tokens <c>[rows, …]</c>.</param>
     /// <param name="layout">Where the heads are in it.</param>
-    /// <param name="pages">
-    /// The pages of this layer <c>[pages, 2 (key, value), heads, 64, head size]</c>, of which the keys are stored as <c>[head size, 64]</c>.
-    /// </param>
+    /// <param name="pages">The pages of this layer (<see cref="NewPages"/>), of which the keys are stored as <c>[head size, 64]</c>.</param>
     /// <param name="sequences">The sequences that the rows belong to. No two of them write to the same page.</param>
     /// <param name="slopes">Float32 slopes of ALiBi <c>[heads]</c>, if positions enter so: slope x (key - query) is added to each score.</param>
     /// <returns><c>[rows, heads x head size]</c>.</returns>
@@ -103,20 +111,15 @@ public static unsafe class CachedAttentionOperation
         public void Invoke(int item, int worker)
         {
             var sequence = _sequences[item / layout.KeyValueHeads];
-            int group = item % layout.KeyValueHeads, size = layout.HeadSize, bytes = cache.ElementBytes;
-            float* row = context.Scratch(worker, 2L * size), narrow = row + size;
+            int group = item % layout.KeyValueHeads, size = layout.HeadSize;
+            float* row = context.Scratch(worker, 2L * size);
             for (int i = 0; i < sequence.Length; i++)
             {
                 int token = sequence.Past + i, column = group * layout.KeyValueStride;
                 TensorRows.ToFloats(qkv.AsMatrix().At(sequence.Start + i, layout.ValueOffset + column), qkv.Type, row, size);
-                TensorRows.FromFloats(row, cache.Values(sequence, token, group), cache.Type, size);
+                cache.WriteValue(sequence, token, group, row);
                 TensorRows.ToFloats(qkv.AsMatrix().At(sequence.Start + i, layout.KeyOffset + column), qkv.Type, row, size);
-                TensorRows.FromFloats(row, (byte*)narrow, cache.Type, size);
-                byte* key = cache.Keys(sequence, token, group);
-                if (bytes == sizeof(float))
-                    for (int j = 0; j < size; j++) ((float*)key)[j * PageTokens] = narrow[j];
-                else
-                    for (int j = 0; j < size; j++) ((ushort*)key)[j * PageTokens] = ((ushort*)narrow)[j];
+                cache.WriteKey(sequence, token, group, row, row + size);
             }
         }
     }
@@ -196,20 +199,25 @@ public static unsafe class CachedAttentionOperation
             Vectors.Scale(1 / MathF.Sqrt(size), queries, rows * size);
             for (int row = 0; row < rows; row++) new PartialAttention(results, row, size).Clear();
 
+            bool direct = cache.IsInt8; // bytes are scored where they lie: memory is what few queries wait for
             int last = Math.Min(sequence.Visible(sequence.Length - 1), (part + 1) * PartPages * PageTokens);
             for (int key = part * PartPages * PageTokens; key < last; key += PageTokens)
             {
-                float* pageKeys = cache.ReadKeys(sequence, key, group, keys);
-                float* pageValues = cache.ReadValues(sequence, key, Math.Min(PageTokens, last - key), group, values);
+                float* pageKeys = direct ? null : cache.ReadKeys(sequence, key, group, keys);
+                float* pageValues = direct ? null : cache.ReadValues(sequence, key, Math.Min(PageTokens, last - key), group, values);
                 for (int row = 0; row < rows; row++)
                 {
-                    int visible = Math.Min(last, sequence.Visible(row / layout.GroupHeads)) - key;
+                    int visible = Math.Min(PageTokens, Math.Min(last, sequence.Visible(row / layout.GroupHeads)) - key);
                     if (visible <= 0) continue;
                     new Span<float>(scores, PageTokens).Clear();
-                    Vectors.AddWeightedRows(queries + row * size, pageKeys, size, scores, PageTokens);
+                    if (direct) cache.Score(sequence, key, group, queries + row * size, scores);
+                    else Vectors.AddWeightedRows(queries + row * size, pageKeys, size, scores, PageTokens);
                     // The distance is counted from the last key that the query sees: what is the same for all keys of a query, the softmax takes out.
-                    if (slopes is not null) Vectors.AddRamp(Slope(group, row), key + 1 - sequence.Visible(row / layout.GroupHeads), scores, Math.Min(visible, PageTokens));
-                    new PartialAttention(results, row, size).Add(scores, pageValues, Math.Min(visible, PageTokens));
+                    if (slopes is not null) Vectors.AddRamp(Slope(group, row), key + 1 - sequence.Visible(row / layout.GroupHeads), scores, visible);
+                    var result = new PartialAttention(results, row, size);
+                    result.TakeScores(scores, visible);
+                    if (direct) cache.AddWeightedValues(sequence, key, visible, group, scores, result.Sums);
+                    else Vectors.AddWeightedRows(scores, pageValues, visible, result.Sums, size);
                 }
             }
             if (work.Parts > 1) return;
@@ -248,7 +256,6 @@ public static unsafe class CachedAttentionOperation
                 int head = group * layout.GroupHeads + row % layout.GroupHeads;
                 TensorRows.FromFloats(result.Sums, output.AsMatrix().At(sequence.Start + row / layout.GroupHeads, head * size), output.Type, size);
             }
-
         }
 
         private PartialAttention Part(int part, int group, int row) => new(PartialRows(partial, layout, part, group), row, layout.HeadSize);

@@ -18,8 +18,10 @@ public sealed class AlibiTests
     }
 
     /// <summary>A sequence in parts over the cache, past the borders of pages, of blocks of rows and of the parts that a long past is cut into.</summary>
-    [Fact]
-    public void Cached_in_parts()
+    [Theory]
+    [InlineData(DType.Float32)]
+    [InlineData(DType.Int8)]
+    public void Cached_in_parts(DType type)
     {
         var random = new Random(3);
         using var workers = new Workers(2);
@@ -30,11 +32,11 @@ public sealed class AlibiTests
                 int width = OperationTests.Width(layout), outer = layout.Heads * layout.HeadSize;
                 var slopes = Slopes(layout.Heads);
                 float[] values = OperationCheck.Values(Input.Of(DType.Float32, length, width), random);
-                double[] expected = ScalarTwins.Attention(Array.ConvertAll(values, v => (double)v), layout, length, [new(0, length, 0)], slopes: slopes.ToArray());
+                double[] expected = ScalarTwins.Attention(AttentionTests.AsStored(values, type, layout), layout, length, [new(0, length, 0)], slopes: slopes.ToArray());
                 var context = new Context(workers);
                 int pages = (length + CachedAttentionOperation.PageTokens - 1) / CachedAttentionOperation.PageTokens;
                 int[] table = [.. Enumerable.Range(0, pages).Reverse()];
-                var cache = Tensor.Zeros(DType.Float32, pages, 2, layout.KeyValueHeads, CachedAttentionOperation.PageTokens, layout.HeadSize);
+                var cache = CachedAttentionOperation.NewPages(type, pages, layout);
                 var found = new float[length * outer];
                 for (int past = 0, count; past < length; past += count)
                 {

@@ -53,6 +53,8 @@ public sealed class AttentionTests
     [InlineData(DType.Float32, DType.Float32, 1e-5)]
     [InlineData(DType.BFloat16, DType.Float32, 1e-2)]
     [InlineData(DType.Float32, DType.BFloat16, 2e-2)]
+    [InlineData(DType.Float32, DType.Int8, 1e-5)]
+    [InlineData(DType.BFloat16, DType.Int8, 1e-2)]
     public void Cached_attention_in_parts_is_attention_of_the_whole(DType activations, DType pages, double tolerance)
     {
         var random = new Random(8);
@@ -69,6 +71,7 @@ public sealed class AttentionTests
     [InlineData(DType.Float32)]
     [InlineData(DType.BFloat16)]
     [InlineData(DType.Float16)]
+    [InlineData(DType.Int8)]
     public void A_cached_step_is_the_end_of_the_whole(DType pages)
     {
         var random = new Random(5);
@@ -85,13 +88,62 @@ public sealed class AttentionTests
     }
 
     /// <summary>Few queries over a past that is cut into parts, beside one that is not.</summary>
-    [Fact]
-    public void A_long_past_is_put_together_from_parts()
+    [Theory]
+    [InlineData(DType.Float32)]
+    [InlineData(DType.Int8)]
+    public void A_long_past_is_put_together_from_parts(DType pages)
     {
         var random = new Random(6);
         foreach (var (heads, groups, size) in new[] { (4, 2, 5), (16, 1, 8), (3, 3, 16) })
-            RequireStep(DType.Float32, new HeadLayout(heads, groups, size, 0, heads * size, (heads + groups) * size, size, size), [1023, 1024, 2200, 40], [1, 1, 1, 1], [0, 0, 1500, 3], random);
+            RequireStep(pages, new HeadLayout(heads, groups, size, 0, heads * size, (heads + groups) * size, size, size), [1023, 1024, 2200, 40], [1, 1, 1, 1], [0, 0, 1500, 3], random);
     }
+
+    /// <summary>
+    /// With d the largest error of a score, rounding the keys changes each weight by a factor from e^-2d to e^2d; rounding the values adds half a scale.
+    /// </summary>
+    [Fact]
+    public void Int8_pages_stay_within_the_bound_of_their_rounding()
+    {
+        var random = new Random(9);
+        using var workers = new Workers(2);
+        foreach (int size in new[] { 1, 8, 33, 64 })
+            foreach (var layout in OperationTests.Layouts(heads: 4, size))
+                foreach (int tokens in new[] { 1, 3, 64, 150 })
+                {
+                    int width = OperationTests.Width(layout);
+                    float[] values = OperationCheck.Values(Input.Of(DType.Float32, tokens, width), random);
+                    float[] exact = Attend(DType.Float32), rounded = Attend(DType.Int8);
+                    double largest = values.Max(Math.Abs), scoreError = largest * size * (largest / 254) / Math.Sqrt(size);
+                    double bound = (Math.Exp(2 * scoreError) - 1) * largest + largest / 254 + 1e-5;
+                    for (int i = 0; i < exact.Length; i++) Assert.InRange(rounded[i], exact[i] - bound, exact[i] + bound);
+                    if (tokens > 1) Assert.NotEqual(exact, rounded);
+
+                    float[] Attend(DType type)
+                    {
+                        var context = new Context(workers);
+                        var pages = CachedAttentionOperation.NewPages(type, 3, layout);
+                        return context.CachedAttention(context.Floats(values, tokens, width), layout, pages, [new(0, tokens, 0, tokens / 2, [2, 0, 1])]).ToArray();
+                    }
+                }
+    }
+
+    /// <summary>What is not a number stays visible: it does not become a number by being rounded to bytes.</summary>
+    [Theory]
+    [InlineData(float.NaN)]
+    [InlineData(float.PositiveInfinity)]
+    public void Int8_pages_hide_nothing_that_is_not_finite(float value)
+    {
+        using var workers = new Workers(1);
+        var context = new Context(workers);
+        var layout = HeadLayout.Interleaved(1, 3);
+        float[] qkv = [1, 2, 3, 1, 1, 1, 4, value, 5, 1, 2, 3, 0, 0, 0, 0, 1e-38f, 0];
+        float[] found = context.CachedAttention(context.Floats(qkv, 2, 9), layout, CachedAttentionOperation.NewPages(DType.Int8, 1, layout), [new(0, 2, 0, 0, [0])]).ToArray();
+        Assert.All(found, x => Assert.False(float.IsFinite(x)));
+    }
+
+    [Fact]
+    public void Pages_of_other_types_are_refused() =>
+        Assert.Throws<ArgumentException>(() => CachedAttentionOperation.NewPages(DType.Int4, 1, HeadLayout.Interleaved(1, 2)));
 
     private static void RequireStep(DType pageType, HeadLayout layout, int[] pasts, int[] lengths, int[] divisions, Random random)
     {
@@ -99,15 +151,15 @@ public sealed class AttentionTests
         int pagesOfEach = Math.Max(5, pasts.Zip(lengths, (past, length) => past + length).Max() / CachedAttentionOperation.PageTokens + 1);
         using var workers = new Workers(2);
         var context = new Context(workers);
-        var pages = Tensor.Zeros(pageType, pagesOfEach * pasts.Length, 2, layout.KeyValueHeads, CachedAttentionOperation.PageTokens, layout.HeadSize);
+        var pages = CachedAttentionOperation.NewPages(pageType, pagesOfEach * pasts.Length, layout);
         var step = new List<CachedSequence>();
         var rows = new List<float>();
         var expected = new List<double>();
         for (int s = 0; s < pasts.Length; s++)
         {
             int past = pasts[s], length = lengths[s], total = past + length;
-            float[] values = OperationCheck.Values(Input.Of(pageType, total, width), random); // what the pages can hold, so that storing rounds nothing
-            double[] whole = ScalarTwins.Attention(Array.ConvertAll(values, v => (double)v), layout, total, [new(0, total, divisions[s])]);
+            float[] values = OperationCheck.Values(Input.Of(pageType.IsFloat() ? pageType : DType.Float32, total, width), random); // what the pages can hold, so that storing rounds nothing
+            double[] whole = ScalarTwins.Attention(AsStored(values, pageType, layout), layout, total, [new(0, total, divisions[s])]);
             expected.AddRange(whole[(past * outer)..]);
             int[] table = [.. Enumerable.Range(0, pagesOfEach).Select(i => i * pasts.Length + s)];
             if (past > 0) context.CachedAttention(context.Floats(values.AsSpan(0, past * width), past, width), layout, pages, [new(0, past, 0, divisions[s], table)]);
@@ -116,6 +168,24 @@ public sealed class AttentionTests
         }
         float[] found = context.CachedAttention(context.Floats([.. rows], rows.Count / width, width), layout, pages, [.. step]).ToArray();
         OperationCheck.RequireClose($"{layout}", [.. expected], found, 1e-5);
+    }
+
+    /// <summary>A projection whose keys and values are what int8 pages hold of them; that of float pages as it is.</summary>
+    internal static double[] AsStored(float[] qkv, DType pageType, HeadLayout layout)
+    {
+        double[] stored = Array.ConvertAll(qkv, x => (double)x);
+        if (pageType.IsFloat()) return stored;
+        for (int row = 0; row < qkv.Length; row += OperationTests.Width(layout))
+            for (int group = 0; group < layout.KeyValueHeads; group++)
+                foreach (int offset in new[] { layout.KeyOffset, layout.ValueOffset })
+                {
+                    int start = row + offset + group * layout.KeyValueStride;
+                    var values = qkv.AsSpan(start, layout.HeadSize);
+                    float largest = 0;
+                    foreach (float value in values) largest = Math.Max(largest, Math.Abs(value));
+                    for (int i = 0; i < layout.HeadSize; i++) stored[start + i] = (double)MathF.Round(values[i] * (127 / largest)) * (largest / 127);
+                }
+        return stored;
     }
 
     private static void Require(DType type, HeadLayout layout, int rows, AttentionSegment[] segments, float dropout) => OperationCheck.Require(
@@ -129,7 +199,7 @@ public sealed class AttentionTests
         int width = OperationTests.Width(layout), total = lengths.Sum();
         float[] values = OperationCheck.Values(Input.Of(activations, total, width), random);
         AttentionSegment[] segments = [new(0, lengths[0], divisions[0]), new(lengths[0], lengths[1], divisions[1])];
-        double[] expected = ScalarTwins.Attention(Array.ConvertAll(values, v => (double)v), layout, total, segments);
+        double[] expected = ScalarTwins.Attention(AsStored(values, pageType, layout), layout, total, segments);
         const int PageTokens = CachedAttentionOperation.PageTokens;
         int[] pagesOf = [.. lengths.Select(length => (length + PageTokens - 1) / PageTokens)];
         int[] shuffled = [.. Enumerable.Range(0, pagesOf.Sum() + 1)];
@@ -143,7 +213,7 @@ public sealed class AttentionTests
         {
             using var workers = new Workers(threads);
             var context = new Context(workers, activations);
-            var pages = Tensor.Zeros(pageType, shuffled.Length, 2, layout.KeyValueHeads, PageTokens, layout.HeadSize);
+            var pages = CachedAttentionOperation.NewPages(pageType, shuffled.Length, layout);
             int[] done = [0, 0];
             var output = new float[expected.Length];
             while (done[0] < lengths[0] || done[1] < lengths[1])

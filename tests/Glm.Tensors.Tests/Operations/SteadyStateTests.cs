@@ -8,12 +8,12 @@ public sealed unsafe class SteadyStateTests
     private const int Hidden = 64, Inner = 96, Heads = 8, Groups = 2, HeadSize = 8, Vocabulary = 50;
 
     [Theory]
-    [InlineData(DType.Float32, DType.Float32, 3)]
-    [InlineData(DType.BFloat16, DType.BFloat16, 3)]
-    [InlineData(DType.BFloat16, DType.Int8, 3)]
-    [InlineData(DType.Float32, DType.Int4, 3)]
-    [InlineData(DType.BFloat16, DType.Float16, 70)]
-    public void Decoding_allocates_nothing(DType activations, DType weights, int tokens)
+    [InlineData(DType.Float32, DType.Float32, DType.Float32, 3)]
+    [InlineData(DType.BFloat16, DType.BFloat16, DType.BFloat16, 3)]
+    [InlineData(DType.BFloat16, DType.Int8, DType.BFloat16, 3)]
+    [InlineData(DType.Float32, DType.Int4, DType.Int8, 3)]
+    [InlineData(DType.BFloat16, DType.Float16, DType.Int8, 70)]
+    public void Decoding_allocates_nothing(DType activations, DType weights, DType cache, int tokens)
     {
         using var workers = new Workers(2);
         var context = new Context(workers, activations);
@@ -22,7 +22,7 @@ public sealed unsafe class SteadyStateTests
         Tensor qkvWeight = Weight(weights, (Heads + 2 * Groups) * HeadSize, Hidden), qkvBias = Random(DType.Float32, (Heads + 2 * Groups) * HeadSize);
         Tensor dense = Weight(weights, Hidden, Heads * HeadSize), up = Weight(weights, 2 * Inner, Hidden), down = Weight(weights, Hidden, Inner);
         Tensor cos = Random(DType.Float32, tokens, HeadSize / 2), sin = Random(DType.Float32, tokens, HeadSize / 2);
-        var pages = Tensor.Zeros(DType.BFloat16, 8, 2, Groups, CachedAttentionOperation.PageTokens, HeadSize);
+        var pages = CachedAttentionOperation.NewPages(cache, 8, layout);
         int[] ids = [.. Enumerable.Range(0, tokens).Select(i => i % Vocabulary)], positions = [.. Enumerable.Range(0, tokens)];
         CachedSequence[] sequences = [new(0, tokens - 1, 90, 0, new List<int> { 3, 0, 5, 1 }), new(tokens - 1, 1, 63, 20, [2])];
         float[] logits = new float[2 * Vocabulary];

@@ -21,14 +21,13 @@ internal readonly unsafe struct PartialAttention(float* memory, int row, int siz
         *Max = float.NegativeInfinity;
     }
 
-    /// <summary>Takes in the scores of some keys, which become weights, and their values <c>[keys, size]</c>.</summary>
-    public void Add(float* scores, float* values, int keys)
+    /// <summary>Takes in the scores of some keys, which become weights; the caller adds the values times them to <see cref="Sums"/>.</summary>
+    public void TakeScores(float* scores, int keys)
     {
         float larger = Math.Max(*Max, Vectors.Max(scores, keys)), factor = MathF.Exp(*Max - larger);
         *Total = *Total * factor + Vectors.ExpSum(scores, larger, keys);
         *Max = larger;
         if (factor != 1) Vectors.Scale(factor, Sums, size);
-        Vectors.AddWeightedRows(scores, values, keys, Sums, size);
     }
 
     /// <summary>Takes in what the query has seen of other keys.</summary>
