@@ -38,7 +38,7 @@ internal sealed class BenchModel : IDisposable
         string location = ModelLocation.OrShipped(path);
         bool isFile = Directory.Exists(location) || File.Exists(location);
         if (isFile && (layers ?? (object?)precision) is not null) throw new UsageException("--layers and --precision: only with the name of a shape");
-        if (isFile) return new BenchModel(ModelFile.Open(location, workers, memory, tokens, cacheType, terminal, quiet, cancellation), null);
+        if (isFile) return new BenchModel(ModelFile.Open(location, workers, memory, tokens, cacheType, terminal, quiet, adapter: null, cancellation), null);
         if (Presets.Find(location) is not { } preset) throw new GlmException($"{location}: expected a GGUF file, the directory of a model, or one of {string.Join(", ", Presets.All.Keys)}");
         var shape = preset with { NumLayers = layers ?? preset.NumLayers };
         if (precision is not { } type) return new BenchModel(new LimitedMemory(RandomModel.InMemory(location, shape), null, 0), null);
@@ -51,7 +51,7 @@ internal sealed class BenchModel : IDisposable
                 line.Show($"writing {Units.Bytes(ModelSize.WeightBytes(shape, type))} of random weights");
                 RandomModel.Write(folder, shape, type, cancellation);
             }
-            return new BenchModel(ModelFile.Open(folder, workers, memory, tokens, cacheType, terminal, quiet, cancellation), folder);
+            return new BenchModel(ModelFile.Open(folder, workers, memory, tokens, cacheType, terminal, quiet, adapter: null, cancellation), folder);
         }
         catch
         {

@@ -44,11 +44,12 @@ internal sealed class LoadedModel : IDisposable
     /// <param name="cacheType">How sessions store keys and values (<see cref="Options.KvCache"/>).</param>
     /// <param name="ice">How GLM-130B's own tokenizer treats text.</param>
     /// <param name="quiet">No progress.</param>
+    /// <param name="adapter">Directory of an adapter to run the model with.</param>
     /// <param name="cancellation">Stops the packing of weights.</param>
     /// <exception cref="GlmException">It cannot be read, or its vocabulary does not fit its weights.</exception>
     public static LoadedModel Open(
         Terminal terminal, string? path, int threads, long? memory = null, DType cacheType = Options.DefaultCacheType, IceOptions? ice = null, bool quiet = false,
-        CancellationToken cancellation = default)
+        string? adapter = null, CancellationToken cancellation = default)
     {
         var clock = Stopwatch.StartNew();
         string location = ModelLocation.OrShipped(path);
@@ -56,7 +57,7 @@ internal sealed class LoadedModel : IDisposable
         var workers = new Workers(threads);
         try
         {
-            var limited = ModelFile.Open(location, workers, memory, tokens: null, cacheType, terminal, quiet, cancellation);
+            var limited = ModelFile.Open(location, workers, memory, tokens: null, cacheType, terminal, quiet, adapter, cancellation);
             var tokenizer = VocabularyLocation.Open(location, ice);
             if (tokenizer.VocabularySize > limited.Model.VocabSize)
                 throw new GlmException($"{location}: expected a vocabulary of at most the model's {limited.Model.VocabSize} ids, found {tokenizer.VocabularySize}");
@@ -78,6 +79,8 @@ internal sealed class LoadedModel : IDisposable
     {
         if (Model.Parameters.Any(parameter => parameter.Tensor.Scales is not null))
             throw new GlmException($"{Path}: expected floating-point matrices, found quantised ones");
+        if (Model.Parameters.Any(parameter => parameter.Tensor.Addition is not null))
+            throw new GlmException($"{Path}: expected matrices that an adapter was merged into, found an adapter beside them; without --memory it is merged");
         if (type.IsFloat()) return Rounded(Model, tensor => type);
         var quantised = Quantization.Quantize(Model, type == DType.Int8 ? 8 : 4, Workers, progress, cancellation);
         return Rounded(quantised, tensor => tensor.Type == DType.Float32 ? DType.BFloat16 : tensor.Type);
@@ -86,7 +89,7 @@ internal sealed class LoadedModel : IDisposable
     private static LanguageModel Rounded(LanguageModel model, Func<Tensor, DType> type)
     {
         var tensors = model.Parameters.ToDictionary(parameter => parameter.Name, parameter => parameter.Tensor);
-        return model.Config.Create(name => tensors[name] is { Shape.Length: > 1 } matrix ? matrix.To(type(matrix)) : tensors[name]);
+        return model.With(name => tensors[name] is { Shape.Length: > 1 } matrix ? matrix.To(type(matrix)) : tensors[name]);
     }
 
     public void Dispose()

@@ -14,9 +14,11 @@ internal static class ModelFile
     /// <param name="cacheType">How their keys and values will be stored.</param>
     /// <param name="terminal">Where progress and warnings go.</param>
     /// <param name="quiet">No progress.</param>
+    /// <param name="adapter">Directory of an adapter to run the model with.</param>
     /// <param name="cancellation">Stops the packing.</param>
     /// <exception cref="GlmException">There is no such model, it cannot be read, or the memory is too small.</exception>
-    public static LimitedMemory Open(string path, Workers workers, long? memory, int? tokens, DType cacheType, Terminal terminal, bool quiet, CancellationToken cancellation)
+    public static LimitedMemory Open(string path, Workers workers, long? memory, int? tokens, DType cacheType, Terminal terminal, bool quiet, string? adapter,
+        CancellationToken cancellation)
     {
         using var line = new ProgressLine(terminal, quiet);
         var progress = new DirectProgress<PackingProgress>(state => line.Show($"packing the weights: {Units.Bytes(state.DoneBytes)} of {Units.Bytes(state.TotalBytes)}"));
@@ -27,6 +29,17 @@ internal static class ModelFile
             GC.Collect();
             GC.WaitForPendingFinalizers();
         }
-        return memory is { } bytes ? LimitedMemory.Fit(model, bytes, cacheType, tokens) : new LimitedMemory(model, null, 0);
+        var limited = memory is { } bytes ? LimitedMemory.Fit(model, bytes, cacheType, tokens) : new LimitedMemory(model, null, 0);
+        if (adapter is null) return limited;
+        try
+        {
+            // Merged matrices would be copies, and those on disk cannot be changed.
+            return limited with { Model = Adapter.Apply(adapter, limited.Model, workers, merge: memory is null) };
+        }
+        catch
+        {
+            limited.Dispose();
+            throw;
+        }
     }
 }

@@ -17,6 +17,12 @@ internal static class Options
 
     public static Option<string> Model() => new("--model") { HelpName = "PATH", Description = "Directory or GGUF file of a model (default: the one that ships)" };
 
+    public static Option<string?> Adapter() => new("--adapter")
+    {
+        HelpName = "PATH",
+        Description = "Directory of an adapter of the model: LoRA as PEFT saves it (adapter_config.json), or P-Tuning v2 (pytorch_model.bin with a prefix encoder)",
+    };
+
     public static Option<string> Tokenizer() => new("--tokenizer", "--model") { HelpName = "PATH", Description = "Tokenizer file, directory that holds one, or GGUF file (default: the shipped model's)" };
 
     public static Option<string> TextField() => new("--text-field") { HelpName = "NAME", Description = "Field of a JSON line that holds the text", DefaultValueFactory = _ => "text" };

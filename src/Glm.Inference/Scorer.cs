@@ -40,6 +40,7 @@ public sealed class Scorer
         if (_options.MaxSequenceLength > model.MaxSequenceLength)
             throw new GlmException($"max_sequence_length: expected at most the model's {model.MaxSequenceLength}, found {_options.MaxSequenceLength}");
         if (_options.CacheType is { } type) _cache = new KvCache(model.NumLayers, model.Heads, type);
+        if (model.VirtualTokens is { } tokens) _cache?.BeginWith(_context, tokens);
     }
 
     /// <summary>Bits per byte: nats / (ln 2 x UTF-8 bytes).</summary>

@@ -48,6 +48,7 @@ public sealed class Session
         _context = new Context(workers, activationType) { InputBits = model.InputBits };
         CacheType = cacheType;
         Cache = new KvCache(model.NumLayers, model.Heads, cacheType);
+        if (model.VirtualTokens is { } tokens) Cache.BeginWith(_context, tokens);
         _attend = (qkv, layer) => _context.CachedAttention(qkv, Model.Heads, Cache.Pages(layer), _sequences.AsSpan(0, _count), Model.Slopes);
         _afterLayer = (_, _) => _cancellation.ThrowIfCancellationRequested();
     }

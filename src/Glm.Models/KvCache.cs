@@ -13,6 +13,7 @@ public sealed class KvCache
     private readonly Tensor[] _pages;
     private readonly List<int> _users = [];
     private readonly Stack<int> _free = new();
+    private Sequence? _beginning;
 
     /// <summary>An empty cache that grows with what is put in. Keys and values are stored in a floating-point type, or int8 with a scale for each token and head.</summary>
     public KvCache(int layers, HeadLayout heads, DType type = DType.Float32)
@@ -28,6 +29,21 @@ public sealed class KvCache
 
     /// <summary>The pages of one layer (<see cref="CachedAttentionOperation.NewPages"/>).</summary>
     public Tensor Pages(int layer) => _pages[layer];
+
+    /// <summary>Lets every sequence that is added from now on begin with virtual tokens, whose pages all of them share.</summary>
+    /// <param name="context">Where to compute; it is reset.</param>
+    /// <param name="tokens">Keys and values of this cache's layers.</param>
+    public void BeginWith(Context context, VirtualTokens tokens)
+    {
+        var sequence = Add();
+        var part = sequence.Append(0, tokens.Count, division: 0);
+        for (int layer = 0; layer < _pages.Length; layer++)
+        {
+            context.Reset();
+            context.CachedAttention(tokens.Layers[layer], _heads, _pages[layer], [part]);
+        }
+        _beginning = sequence;
+    }
 
     /// <summary>A new, empty sequence.</summary>
     public Sequence Add() => new(this);
@@ -74,7 +90,7 @@ public sealed class KvCache
 
         internal Sequence(KvCache cache) => _cache = cache;
 
-        /// <summary>Tokens in the cache.</summary>
+        /// <summary>Tokens in the cache, virtual ones not counted.</summary>
         public int Length { get; private set; }
 
         /// <summary>
@@ -86,20 +102,27 @@ public sealed class KvCache
         /// <param name="division">Length of the bidirectional context.</param>
         public CachedSequence Append(int firstRow, int tokens, int division)
         {
-            int past = Length, last = _table.Count - 1;
+            int before = _cache._beginning?.Length ?? 0, past = before + Length;
+            if (_table.Count == 0 && before > 0) Share(_cache._beginning!);
+            int last = _table.Count - 1;
             if (past % CachedAttentionOperation.PageTokens != 0 && _cache._users[_table[last]] > 1) _table[last] = _cache.OwnCopy(_table[last]);
             Length += tokens;
-            while (_table.Count * CachedAttentionOperation.PageTokens < Length) _table.Add(_cache.Take());
-            return new CachedSequence(firstRow, tokens, past, division, _table);
+            while (_table.Count * CachedAttentionOperation.PageTokens < before + Length) _table.Add(_cache.Take());
+            return new CachedSequence(firstRow, tokens, past, division == 0 ? 0 : before + division, _table);
         }
 
         /// <summary>A second sequence with the same past, sharing its pages.</summary>
         public Sequence Fork()
         {
             var fork = new Sequence(_cache) { Length = Length };
-            fork._table.AddRange(_table);
-            foreach (int page in _table) _cache._users[page]++;
+            fork.Share(this);
             return fork;
+        }
+
+        private void Share(Sequence other)
+        {
+            _table.AddRange(other._table);
+            foreach (int page in _table) _cache._users[page]++;
         }
 
         /// <summary>Gives the pages back; the sequence is empty then.</summary>

@@ -66,6 +66,9 @@ public abstract class LanguageModel
     /// <summary>Bits that inputs of packed weights are rounded to when the model runs: 8, 16, or null for what suits each type (<see cref="Context.InputBits"/>).</summary>
     public int? InputBits { get; set; }
 
+    /// <summary>Keys and values that every sequence sees before its first token; null for none.</summary>
+    public VirtualTokens? VirtualTokens { get; set; }
+
     /// <summary>Position ids of a token of a sequence that fills a blank: on the first axis, and on the second of a model that has it (spec 1.8, ChatGLM spec 2.3, 6.3).</summary>
     /// <param name="index">Index of the token.</param>
     /// <param name="place">The blank; of no meaning in a causal model.</param>
@@ -87,11 +90,22 @@ public abstract class LanguageModel
     public virtual Tensor Logits(Context context, Tensor hidden) => context.Linear(hidden, OutputMatrix, outputType: DType.Float32);
 
     /// <summary>Attention inside segments of whole sequences, for training and scoring.</summary>
-    public virtual Attend Within(Context context, AttentionSegment[] segments) => (qkv, _) => context.Attention(qkv, Heads, segments, slopes: Slopes);
+    public virtual Attend Within(Context context, AttentionSegment[] segments) =>
+        VirtualTokens?.Within(context, Heads, segments) ?? ((qkv, _) => context.Attention(qkv, Heads, segments, slopes: Slopes));
+
+    /// <summary>This model with other parameters of the same shapes, run in the same way.</summary>
+    /// <param name="parameter">Gives the tensor of a name.</param>
+    public LanguageModel With(Func<string, Tensor> parameter)
+    {
+        var model = Config.Create(parameter);
+        model.InputBits = InputBits;
+        model.VirtualTokens = VirtualTokens;
+        return model;
+    }
 
     /// <summary>This model with its quantised matrices in the order in which the fastest kernels read them, for inference; everything else is shared.</summary>
     public LanguageModel Packed(Workers workers) =>
-        Config.Create(name => Parameter(name) is { IsQuantized: true, IsPacked: false } matrix && (matrix != WordEmbeddings || matrix == OutputMatrix) ? matrix.Pack(workers) : Parameter(name));
+        With(name => Parameter(name) is { IsQuantized: true, IsPacked: false } matrix && (matrix != WordEmbeddings || matrix == OutputMatrix) ? matrix.Pack(workers) : Parameter(name));
 
     /// <summary>The parameter of a name.</summary>
     private protected Tensor Parameter(string name) => _byName[name];

@@ -58,9 +58,7 @@ public sealed record LimitedMemory(LanguageModel Model, WeightStream? Stream, lo
                 streamed += tensor.Bytes;
             }
             var byName = model.Parameters.ToDictionary(p => p.Name, p => moved.GetValueOrDefault(p.Tensor, p.Tensor));
-            var limited = model.Config.Create(name => byName[name]);
-            limited.InputBits = model.InputBits;
-            return new LimitedMemory(limited, stream, streamed);
+            return new LimitedMemory(model.With(name => byName[name]), stream, streamed);
         }
         catch
         {

@@ -29,6 +29,6 @@ public static class PackedModel
         if (packed.Problem is not null) warn?.Invoke($"{path}: packed in memory, for this run alone: {packed.Problem}");
         var byTensor = matrices.ToDictionary(m => m.Tensor, m => packed.Tensors[m.Name]);
         var byName = model.Parameters.ToDictionary(p => p.Name, p => byTensor.GetValueOrDefault(p.Tensor, p.Tensor));
-        return model.Config.Create(name => byName[name]);
+        return model.With(name => byName[name]);
     }
 }

@@ -31,7 +31,7 @@ public static class Quantization
             tensors[names[i]] = Quantize(names[i], tensors[names[i]], type, workers);
             progress?.Report((i + 1.0) / names.Length);
         }
-        return model.Config.Create(name => tensors[name]);
+        return model.With(name => tensors[name]);
     }
 
     /// <summary>A matrix <c>[out, in]</c> quantised by output row and input segment.</summary>

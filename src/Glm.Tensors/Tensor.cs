@@ -69,6 +69,9 @@ public sealed unsafe class Tensor
     /// <summary>Where this weight is read from whenever it is multiplied, if it does not stay in memory (<see cref="WeightStream"/>).</summary>
     internal StreamedWeight? Streamed { get; private init; }
 
+    /// <summary>What <see cref="LinearOperation.Linear"/> adds to the product with this weight; its elements, and copies of them, know nothing of it.</summary>
+    public LowRank? Addition { get; private init; }
+
     /// <summary>Whether this tensor lies in a mapped file, so that it takes memory only where it is touched.</summary>
     public bool IsMapped => MappedFile is not null;
 
@@ -194,6 +197,15 @@ public sealed unsafe class Tensor
         if (!fits || Type != DType.UInt8 || Bytes != layout.Bytes)
             throw new ArgumentException($"{this} with scales {scales?.ToString() ?? "none"} is not a packed {type} {Describe([rows, columns])}");
         return new Tensor(_storage, Data, type, [rows, columns]) { Scales = scales, Panels = layout };
+    }
+
+    /// <summary>The same weight <c>[out, in]</c> of any kind, without a copy, whose products have something added to them.</summary>
+    /// <exception cref="ArgumentException">The shapes do not fit.</exception>
+    public Tensor With(LowRank addition)
+    {
+        if (_shape.Length != 2 || !addition.Down.Shape.SequenceEqual([addition.Up.Columns, Columns]) || !addition.Up.Shape.SequenceEqual([Rows, addition.Down.Rows]))
+            throw new ArgumentException($"{addition} does not fit a weight {this}", nameof(addition));
+        return new Tensor(_storage, Data, Type, _shape) { Scales = Scales, Panels = Panels, Streamed = Streamed, Addition = addition };
     }
 
     /// <summary>The same weight, read from its file whenever it is multiplied.</summary>

@@ -23,6 +23,9 @@ internal sealed class OracleCase
 
     public string Name { get; }
 
+    /// <summary>Cases of models with an adapter, which lie in a folder of their own.</summary>
+    public static TheoryData<string> Adapters => [.. Directory.GetFiles(Path.Combine(TestFiles.Oracle, "adapters"), "*.json").Select(file => "adapters/" + Path.GetFileNameWithoutExtension(file)).Order()];
+
     public int[] Ids => Integers(_root.GetProperty("ids"));
 
     /// <summary>Position ids of every axis.</summary>
@@ -42,6 +45,20 @@ internal sealed class OracleCase
             .Select(tensor => new TensorEntry(tensor.Name, DType.Float32, tensor.Shape, () => Weights(tensor.Name, tensor.Shape)))
             .Append(new TensorEntry("rotary_emb.inv_freq", DType.Float32, [2], () => Tensor.From([1, 0.1f], 2)));
         SafetensorsWriter.Write(Path.Combine(folder, ModelDirectory.WeightsFile), [.. entries], new Dictionary<string, string>());
+    }
+
+    /// <summary>Writes the folder of an adapter: as PEFT saves it, or the prefix encoder alone.</summary>
+    public void SaveAdapter(string folder)
+    {
+        Directory.CreateDirectory(folder);
+        var config = _root.GetProperty("adapter_config");
+        bool lora = config.ValueKind == JsonValueKind.Object;
+        if (lora) File.WriteAllText(Path.Combine(folder, "adapter_config.json"), config.GetRawText());
+        TensorEntry[] entries = [.. _root.GetProperty("adapter_tensors").EnumerateObject().Select(tensor => (tensor.Name, Shape: Integers(tensor.Value)))
+            .Select(tensor => new TensorEntry(tensor.Name, DType.Float32, tensor.Shape, () => Weights(tensor.Name, tensor.Shape)))];
+        // PEFT writes either; training of P-Tuning v2 wrote the older.
+        if (lora && Name.Contains("native", StringComparison.Ordinal)) SafetensorsWriter.Write(Path.Combine(folder, "adapter_model.safetensors"), entries, new Dictionary<string, string>());
+        else TorchWriter.Write(Path.Combine(folder, lora ? "adapter_model.bin" : "pytorch_model.bin"), entries);
     }
 
     private static Tensor Weights(string name, int[] shape)

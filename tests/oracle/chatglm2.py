@@ -14,7 +14,8 @@ def rotate(x, positions, base, scale):
     return y
 
 
-def forward(w, shape, ids, positions, base, scale, names):
+def forward(w, shape, ids, positions, base, scale, names, prefix=None):
+    """prefix: keys and values of virtual tokens [tokens, layers, 2, g, d], which are not rotated."""
     h, n, g, d, inner, epsilon = (shape[key] for key in ("h", "n", "g", "d", "inner", "epsilon"))
     x = w(names["embedding"], shape["vocabulary"], h)[ids]
     for i in range(shape["layers"]):
@@ -26,8 +27,12 @@ def forward(w, shape, ids, positions, base, scale, names):
             qkv = np.concatenate([linear(w, f"{layer}self_attn.{p}_proj", a, rows * d) for p, rows in (("q", n), ("k", g), ("v", g))], axis=-1)
         q, k, v = (part.reshape(len(ids), -1, d) for part in np.split(qkv, [n * d, (n + g) * d], axis=-1))
         q, k = rotate(q, positions, base, scale), rotate(k, positions, base, scale)
+        visible = causal(len(ids))
+        if prefix is not None:
+            k, v = np.concatenate([prefix[:, i, 0], k]), np.concatenate([prefix[:, i, 1], v])
+            visible = np.concatenate([np.ones((len(ids), len(prefix)), bool), visible], axis=1)
         k, v = np.repeat(k, n // g, axis=1), np.repeat(v, n // g, axis=1)
-        x = x + linear(w, layer + names["dense"], attention(q, k, v, causal(len(ids))), h, bias=False)
+        x = x + linear(w, layer + names["dense"], attention(q, k, v, visible), h, bias=False)
         gate, up = np.split(linear(w, layer + names["up"], rms_norm(w, layer + "post_attention_layernorm", x, epsilon), 2 * inner, bias=False), 2, axis=-1)
         x = x + linear(w, layer + names["down"], gate / (1 + np.exp(-gate)) * up, h, bias=False)
     return rms_norm(w, names["final"], x, epsilon) @ w(names["output"], shape["vocabulary"], h).T
@@ -50,12 +55,13 @@ def config(sequence, epsilon, **more):
 near, far = list(range(13)), [0, 1, 2, 500, 4095, 4096, 9000, 16384, 20001, 31000, 32765, 32766, 32767]
 native = {"model_type": "glm", "num_hidden_layers": 2, "hidden_size": 32, "intermediate_size": 36, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 12,
           "vocab_size": 27, "max_position_embeddings": 131072, "rms_norm_eps": 1.5625e-07, "rope_theta": 5000000.0, "partial_rotary_factor": 0.5, "attention_bias": True}
-for name, cfg, epsilon, positions, base, scale, names in [
-    ("glm4", config(131072, 1.5625e-07, rope_ratio=500), 1.5625e-07, [p * 4 for p in far], 10000 * 500, 1, NAMES),
-    ("glm4-native", native, 1.5625e-07, near, 5e6, 1, NATIVE),
-    ("chatglm2-32k", config(32768, 1e-5, rope_ratio=16, _name_or_path="THUDM/chatglm2-6b-32k"), 1e-5, far, 10000, 16, NAMES),
-    ("chatglm3-32k", config(32768, 1e-5, rope_ratio=50, _name_or_path="THUDM/chatglm3-6b-32k"), 1e-5, far, 10000 * 50, 1, NAMES),
-]:
-    ids = token_ids(13, 27)
-    w = Weights()
-    write(name, cfg, w, ids, forward(w, {**SHAPE, "epsilon": epsilon}, ids, positions, float(base), scale, names), [positions])
+if __name__ == "__main__":
+    for name, cfg, epsilon, positions, base, scale, names in [
+        ("glm4", config(131072, 1.5625e-07, rope_ratio=500), 1.5625e-07, [p * 4 for p in far], 10000 * 500, 1, NAMES),
+        ("glm4-native", native, 1.5625e-07, near, 5e6, 1, NATIVE),
+        ("chatglm2-32k", config(32768, 1e-5, rope_ratio=16, _name_or_path="THUDM/chatglm2-6b-32k"), 1e-5, far, 10000, 16, NAMES),
+        ("chatglm3-32k", config(32768, 1e-5, rope_ratio=50, _name_or_path="THUDM/chatglm3-6b-32k"), 1e-5, far, 10000 * 50, 1, NAMES),
+    ]:
+        ids = token_ids(13, 27)
+        w = Weights()
+        write(name, cfg, w, ids, forward(w, {**SHAPE, "epsilon": epsilon}, ids, positions, float(base), scale, names), [positions])

@@ -72,7 +72,7 @@ def token_ids(tokens, vocabulary):
     return [(7 * i * i + 3 * i + 1) % vocabulary for i in range(tokens)]
 
 
-def write(name, config, weights, ids, logits, positions=None, division=0, rows=None):
+def write(name, config, weights, ids, logits, positions=None, division=0, rows=None, **more):
     """A case: what goes into config.json, the tensors of the checkpoint, the input, and the logits of some rows."""
     rows = list(range(len(ids))) if rows is None else rows
     case = {
@@ -83,6 +83,7 @@ def write(name, config, weights, ids, logits, positions=None, division=0, rows=N
         "division": division,
         "rows": rows,
         "logits": [[float(f"{x:.7g}") for x in logits[row]] for row in rows],
+        **more,
     }
     with open(os.path.join(FOLDER, name + ".json"), "w") as file:
         json.dump(case, file, separators=(",", ":"))

@@ -15,13 +15,14 @@ internal static class ChatCommand
         var system = new Option<string>("--system") { HelpName = "TEXT", Description = "Instructions to the model" };
         var sampling = new SamplingOptionSet(chat: true);
         var kvCache = Options.KvCache();
+        var adapter = Options.Adapter();
         var memory = Options.Memory();
         var threads = Options.Threads();
         var quiet = Options.Quiet();
         var command = new ExampleCommand("chat", "Talk with a chat model (ChatGLM, ChatGLM2, ChatGLM3, GLM-4)",
             "glm chat --model chatglm3-6b", "glm chat --model chatglm3-6b-q4_0.gguf --system \"Answer briefly.\"", "echo 你好 | glm chat --model chatglm3-6b --seed 7 --quiet")
         {
-            model, system, kvCache, memory, threads, quiet,
+            model, system, adapter, kvCache, memory, threads, quiet,
         };
         sampling.AddTo(command);
         return command.Does((parse, cancellation) =>
@@ -30,7 +31,7 @@ internal static class ChatCommand
             var template = ChatTemplate.Of(VocabularyLocation.Open(path)); // before the weights: a model that cannot chat says so at once
             var options = sampling.Read(parse, ChatDefaults.Of(template.Tokenizer.Kind).Options);
             bool isQuiet = parse.GetValue(quiet);
-            using var loaded = LoadedModel.Open(terminal, path, parse.GetValue(threads), parse.GetValue(memory), Options.CacheType(parse.GetValue(kvCache)), quiet: isQuiet, cancellation: cancellation);
+            using var loaded = LoadedModel.Open(terminal, path, parse.GetValue(threads), parse.GetValue(memory), Options.CacheType(parse.GetValue(kvCache)), quiet: isQuiet, adapter: parse.GetValue(adapter), cancellation: cancellation);
             var conversation = new ChatConversation(loaded.NewSession(), template);
             string? instructions = parse.GetValue(system);
             conversation.Reset(instructions);

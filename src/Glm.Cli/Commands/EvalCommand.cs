@@ -49,6 +49,7 @@ internal static class EvalCommand
         var activations = Options.Activations();
         var kvCache = Options.KvCache();
         kvCache.Description += "; bits per byte read them so if this is given, else as they are computed";
+        var adapter = Options.Adapter();
         var memory = Options.Memory();
         var threads = Options.Threads();
         var json = Options.Json();
@@ -56,11 +57,11 @@ internal static class EvalCommand
         return new ExampleCommand("eval", "Evaluate a model: bits per byte, LAMBADA",
             "glm eval --tasks bits-per-byte --data novel.txt", "glm eval --model models/mine --tasks bits-per-byte lambada --data data --precision bf16,int8,int4")
         {
-            path, tasks, data, precision, maxItems, unigram, activations, kvCache, memory, threads, json, quiet,
+            path, tasks, data, precision, maxItems, unigram, activations, adapter, kvCache, memory, threads, json, quiet,
         }.Does((parse, cancellation) =>
         {
             var files = parse.GetRequiredValue(tasks).Distinct().SelectMany(task => Files(task, parse.GetRequiredValue(data)).Select(file => (task, file))).ToList();
-            using var loaded = LoadedModel.Open(terminal, parse.GetValue(path), parse.GetValue(threads), parse.GetValue(memory), Options.CacheType(parse.GetValue(kvCache)), quiet: parse.GetValue(quiet), cancellation: cancellation);
+            using var loaded = LoadedModel.Open(terminal, parse.GetValue(path), parse.GetValue(threads), parse.GetValue(memory), Options.CacheType(parse.GetValue(kvCache)), quiet: parse.GetValue(quiet), adapter: parse.GetValue(adapter), cancellation: cancellation);
             var baseline = parse.GetValue(unigram) is { } counted ? Unigram(counted, loaded, cancellation) : null;
             var results = new List<Evaluated>();
             using (var line = new ProgressLine(terminal, parse.GetValue(quiet)))

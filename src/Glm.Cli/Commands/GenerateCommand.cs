@@ -15,6 +15,7 @@ internal static class GenerateCommand
         var sampling = new SamplingOptionSet();
         var newlines = Options.Newlines();
         var kvCache = Options.KvCache();
+        var adapter = Options.Adapter();
         var memory = Options.Memory();
         var threads = Options.Threads();
         var json = Options.Json();
@@ -25,7 +26,7 @@ internal static class GenerateCommand
             "glm generate --model chatglm3-6b-q4_0.gguf --max-new-tokens 64 \"The sea at night\"",
             "glm generate --input questions.txt --with-id > answers.txt", "glm generate")
         {
-            text, model, input, withId, newlines, kvCache, memory, threads, json, quiet,
+            text, model, input, withId, newlines, adapter, kvCache, memory, threads, json, quiet,
         };
         sampling.AddTo(command);
         return command.Does((parse, cancellation) =>
@@ -39,7 +40,7 @@ internal static class GenerateCommand
             if (file is null && prompt is null && asJson) throw new UsageException("--json: needs a text");
 
             using var loaded = LoadedModel.Open(
-                terminal, parse.GetValue(model), parse.GetValue(threads), parse.GetValue(memory), Options.CacheType(parse.GetValue(kvCache)), new IceOptions { KeepNewlines = parse.GetValue(newlines) == "keep" }, quiet: parse.GetValue(quiet), cancellation);
+                terminal, parse.GetValue(model), parse.GetValue(threads), parse.GetValue(memory), Options.CacheType(parse.GetValue(kvCache)), new IceOptions { KeepNewlines = parse.GetValue(newlines) == "keep" }, quiet: parse.GetValue(quiet), parse.GetValue(adapter), cancellation);
             var generation = new Generation(terminal, loaded, sampling.Read(parse), parse.GetValue(quiet), cancellation);
             if (file is not null) AnswerLines(terminal, generation, queries, asJson, cancellation);
             else if (prompt is null) Converse(terminal, generation, cancellation);

@@ -23,19 +23,20 @@ internal static class LogitsCommand
         var division = new Option<int?>("--division") { HelpName = "N", Description = "Tokens that are seen in both directions (default: all but the last, which is then sop)" };
         var all = new Option<bool>("--all") { Description = "Logits after every token, not after the last one alone" };
         var activations = Options.Activations();
+        var adapter = Options.Adapter();
         var memory = Options.Memory();
         var threads = Options.Threads();
         var json = Options.Json();
         return new ExampleCommand("logits", "Raw logits of token ids, for comparison with other engines",
             "glm logits --model chatglm3-6b --ids 64790,64792,30910 --json", "glm logits --ids 5,77,9 --division 2 --positions \"0,1,2\" --all --json")
         {
-            model, ids, positions, division, all, activations, memory, threads, json,
+            model, ids, positions, division, all, activations, adapter, memory, threads, json,
         }.Does((parse, cancellation) =>
         {
             int[] tokens = Integers("--ids", parse.GetValue(ids)!);
             int[][]? places = parse.GetValue(positions)?.Split(';').Select(axis => Integers("--positions", axis)).ToArray();
             using var workers = new Workers(parse.GetValue(threads));
-            using var limited = ModelFile.Open(ModelLocation.OrShipped(parse.GetValue(model)), workers, parse.GetValue(memory), tokens.Length, DType.Float32, terminal, quiet: true, cancellation);
+            using var limited = ModelFile.Open(ModelLocation.OrShipped(parse.GetValue(model)), workers, parse.GetValue(memory), tokens.Length, DType.Float32, terminal, quiet: true, parse.GetValue(adapter), cancellation);
             var loaded = limited.Model;
             loaded.InputBits = Options.InputBits(parse.GetValue(activations));
             float[][] logits = Compute(loaded, workers, tokens, places, parse.GetValue(division), parse.GetValue(all), cancellation);

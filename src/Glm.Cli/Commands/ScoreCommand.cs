@@ -13,19 +13,20 @@ internal static class ScoreCommand
         var text = Options.Text("The text; - reads it from standard input");
         var model = Options.Model();
         var newlines = Options.Newlines();
+        var adapter = Options.Adapter();
         var memory = Options.Memory();
         var threads = Options.Threads();
         var json = Options.Json();
         return new ExampleCommand("score", "Log-probability of each token of a text, and bits per byte; the first token of a text that nothing stands before (BLOOM) counts as one of all equally probable ones",
             "glm score \"The quick brown fox jumps over the lazy dog.\"", "glm score --json - < chapter.txt")
         {
-            text, model, newlines, memory, threads, json,
+            text, model, newlines, adapter, memory, threads, json,
         }.Does((parse, cancellation) =>
         {
             string input = terminal.Text(parse.GetValue(text), cancellation) ?? throw new UsageException("no text given; - reads it from standard input");
             if (input.Length == 0) throw new GlmException("text: expected some text, found none");
             using var loaded = LoadedModel.Open(
-                terminal, parse.GetValue(model), parse.GetValue(threads), parse.GetValue(memory), ice: new IceOptions { KeepNewlines = parse.GetValue(newlines) == "keep" }, quiet: true, cancellation: cancellation);
+                terminal, parse.GetValue(model), parse.GetValue(threads), parse.GetValue(memory), ice: new IceOptions { KeepNewlines = parse.GetValue(newlines) == "keep" }, quiet: true, adapter: parse.GetValue(adapter), cancellation: cancellation);
             int[] ids = loaded.Tokenizer.Encode(input);
             float[] scores = new Scorer(loaded.Model, loaded.Workers, loaded.Tokenizer.Special).Score(ids, cancellation);
             var score = new TextScore(input, loaded.Tokenizer, ids, scores);

@@ -1,6 +1,6 @@
 namespace Glm.Tensors;
 
-/// <summary>y = x W^T + b.</summary>
+/// <summary>y = x W^T + b, plus what an adapter of the weight adds.</summary>
 public static unsafe class LinearOperation
 {
     /// <summary>
@@ -8,7 +8,7 @@ public static unsafe class LinearOperation
     /// </summary>
     /// <remarks>
     /// dx = dy W, dW = s dy^T x, db = the column sums of dy, with s = <paramref name="weightGradientScale"/> (embedding-gradient shrink of a tied
-    /// head, spec 4.2). A quantised weight is frozen: only dx is computed.
+    /// head, spec 4.2). A quantised weight is frozen: only dx is computed. A <see cref="Tensor.Addition"/> of the weight is two more products of this kind.
     /// </remarks>
     /// <param name="context">Where to run.</param>
     /// <param name="x">Input <c>[…, in]</c>.</param>
@@ -24,7 +24,8 @@ public static unsafe class LinearOperation
         var y = context.Arena.Allocate(outputType ?? context.ActivationType, x.Rows, weight.Rows);
         Multiply(context, x, weight, bias is null ? null : bias.Floats, y);
         if (context.Recording) RecordBackward(context, x, weight, bias, weightGradientScale, y);
-        return y;
+        if (weight.Addition is not { } addition) return y;
+        return context.Residual(y, context.Linear(context.Linear(x, addition.Down), addition.Up), 1, y.Type);
     }
 
     private static void RecordBackward(Context context, Tensor x, Tensor weight, Tensor? bias, float weightGradientScale, Tensor y)

@@ -5,10 +5,10 @@ namespace Glm.Tensors;
 /// <summary>The DeepNorm residual connection (spec 1.2, 1.3).</summary>
 public static unsafe class ResidualOperation
 {
-    /// <summary>y = alpha x + f, with x and f <c>[rows, hidden]</c>: dx = alpha dy, df = dy.</summary>
-    public static Tensor Residual(this Context context, Tensor x, Tensor f, float alpha)
+    /// <summary>y = alpha x + f, with x and f <c>[rows, hidden]</c>: dx = alpha dy, df = dy. Its type is the context's activation type, unless another is given.</summary>
+    public static Tensor Residual(this Context context, Tensor x, Tensor f, float alpha, DType? outputType = null)
     {
-        var y = context.New(x.Shape);
+        var y = context.Arena.Allocate(outputType ?? context.ActivationType, x.Shape);
         context.ForRows(x.Rows, new ForwardBody(context, x, f, y, alpha));
         if (context.Recording) RecordBackward(context, x, f, y, alpha);
         return y;

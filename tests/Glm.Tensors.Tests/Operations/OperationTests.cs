@@ -38,6 +38,23 @@ public sealed class OperationTests
         (context, t) => context.Linear(t[0], t[1], outputType: DType.Float32),
         x => ScalarTwins.Linear(x[0], x[1], null, 17), type, [Input.Of(type, 3, 17), Input.Of(type, 33, 17)]);
 
+    /// <summary>The addition of a frozen weight is two products more, which are trained.</summary>
+    [Theory]
+    [InlineData(1, 1, 1, 1)]
+    [InlineData(5, 19, 33, 3)]
+    [InlineData(40, 64, 17, 8)]
+    public void Linear_with_an_addition(int rows, int inner, int outer, int rank)
+    {
+        float[] values = OperationCheck.Values(Input.Of(DType.Float32, outer, inner), new Random(7));
+        var weight = Tensor.From(values, outer, inner);
+        double[] exact = Array.ConvertAll(values, value => (double)value);
+        OperationCheck.Require(
+            (context, t) => context.Linear(t[0], weight.With(new LowRank(t[1], t[2])), t[3]),
+            x => [.. ScalarTwins.Linear(x[0], exact, x[3], inner).Zip(ScalarTwins.Linear(ScalarTwins.Linear(x[0], x[1], null, inner), x[2], null, rank), (a, b) => a + b)],
+            DType.Float32, [Input.Of(DType.Float32, rows, inner), Input.Of(DType.Float32, rank, inner), Input.Of(DType.Float32, outer, rank), Input.Of(DType.Float32, outer)]);
+        Assert.Throws<ArgumentException>(() => weight.With(new LowRank(Tensor.Zeros(DType.Float32, rank, inner + 1), Tensor.Zeros(DType.Float32, outer, rank))));
+    }
+
     /// <summary>A frozen quantised weight passes gradients on; its value is fp16(integer x scale), one scale per row and input segment.</summary>
     [Theory]
     [InlineData(DType.Float32, false, 1)]

@@ -1,0 +1,72 @@
+using Glm.Tensors;
+
+namespace Glm.Models;
+
+/// <summary>
+/// Trained keys and values that every token of every sequence sees (P-Tuning v2, ChatGLM spec 14.1). They have no positions: keys are not rotated, and the positions of a
+/// sequence begin at 0 as without them.
+/// </summary>
+public sealed class VirtualTokens
+{
+    private VirtualTokens(int count, Tensor[] layers) => (Count, Layers) = (count, layers);
+
+    /// <summary>Number of virtual tokens.</summary>
+    public int Count { get; }
+
+    /// <summary>For each layer rows of its fused projection <c>[tokens, queries, keys and values]</c>, whose queries mean nothing.</summary>
+    internal IReadOnlyList<Tensor> Layers { get; }
+
+    /// <summary>The virtual tokens of a model.</summary>
+    /// <param name="shape">The model's.</param>
+    /// <param name="keyValues">By token, then layer, then key and value, then head <c>[count, 2 x layers x heads x head size]</c>.</param>
+    internal static VirtualTokens Of(ModelShape shape, Tensor keyValues)
+    {
+        var heads = shape.Heads;
+        int count = keyValues.Rows, size = heads.HeadSize, width = (heads.Heads + 2 * heads.KeyValueHeads) * size;
+        float[] values = keyValues.ToArray();
+        var layers = new Tensor[shape.Layers];
+        for (int layer = 0; layer < layers.Length; layer++)
+        {
+            float[] rows = new float[count * width];
+            for (int token = 0; token < count; token++)
+                for (int head = 0; head < heads.KeyValueHeads; head++)
+                {
+                    var row = rows.AsSpan(token * width, width);
+                    int source = token * keyValues.Columns + (2 * layer * heads.KeyValueHeads + head) * size, place = head * heads.KeyValueStride;
+                    values.AsSpan(source, size).CopyTo(row[(heads.KeyOffset + place)..]);
+                    values.AsSpan(source + heads.KeyValueHeads * size, size).CopyTo(row[(heads.ValueOffset + place)..]);
+                }
+            layers[layer] = Tensor.From(rows, count, width);
+        }
+        return new VirtualTokens(count, layers);
+    }
+
+    /// <summary>Attention inside segments of whole sequences, each of which sees the virtual tokens as well; they are not trained.</summary>
+    internal LanguageModel.Attend Within(Context context, HeadLayout heads, AttentionSegment[] segments)
+    {
+        if (context.Recording) throw new InvalidOperationException("virtual tokens are not trained");
+        // The virtual tokens are put before the rows of every segment, and what they attend to is dropped.
+        var rows = new List<int>();
+        int[] back = new int[segments.Sum(segment => segment.Length)];
+        var longer = new AttentionSegment[segments.Length];
+        for (int i = 0; i < segments.Length; i++)
+        {
+            var (start, length, division) = segments[i];
+            longer[i] = new AttentionSegment(rows.Count, Count + length, division == 0 ? 0 : Count + division);
+            rows.AddRange(Enumerable.Range(0, Count));
+            for (int row = start; row < start + length; row++)
+            {
+                back[row] = rows.Count;
+                rows.Add(Count + row);
+            }
+        }
+        return (qkv, layer) =>
+        {
+            var all = context.Arena.Allocate(qkv.Type, Count + qkv.Rows, qkv.Columns);
+            all.Slice(0, Count).CopyFrom(Layers[layer]);
+            all.Slice(Count, qkv.Rows).CopyFrom(qkv);
+            var attended = context.Attention(context.SelectRows(all, context.Integers([.. rows])), heads, longer);
+            return context.SelectRows(attended, context.Integers(back));
+        };
+    }
+}
