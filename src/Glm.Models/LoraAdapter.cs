@@ -41,33 +41,42 @@ internal sealed partial class LoraAdapter
 
     private Dictionary<string, LowRank> Read()
     {
+        var names = Halves();
         var targets = Targets();
         var found = new Dictionary<string, List<(Target Target, Tensor Down, Tensor Up)>>();
-        foreach (string module in _store.Names.Select(Module).Distinct().ToList())
+        foreach (string module in names.Keys.Select(half => half.Module).Distinct())
         {
             if (!targets.TryGetValue(module, out var target))
                 throw new GlmException($"{_store.Path}: {module}: expected a matrix of the layers of {_model.Config.Architecture}, found none of that name in the model");
-            var down = Half(module, "A", [_config.R, target.Columns]);
-            var up = Half(module, "B", [target.Rows, _config.R]);
+            var down = Half("A", [_config.R, target.Columns]);
+            var up = Half("B", [target.Rows, _config.R]);
             if (!found.TryGetValue(target.Parameter, out var parts)) found.Add(target.Parameter, parts = []);
             parts.Add((target, down, up));
+
+            Tensor Half(string half, int[] shape)
+            {
+                if (!names.TryGetValue((module, half), out string? name)) throw new GlmException($"{_store.Path}: expected a tensor named base_model.model.{module}.lora_{half}.weight, found none");
+                var tensor = _store[name];
+                return tensor.Type.IsFloat() && tensor.Shape.SequenceEqual(shape) ? tensor
+                    : throw new GlmException($"{_store.Path}: {name}: expected floating-point numbers [{string.Join(", ", shape)}], found {tensor}");
+            }
         }
         if (found.Count == 0) throw new GlmException($"{_store.Path}: expected the tensors of a LoRA adapter, found none");
         return found.ToDictionary(entry => entry.Key, entry => Joined(_model.Parameters.First(p => p.Name == entry.Key).Tensor, entry.Value));
     }
 
-    /// <summary>The module that a tensor belongs to.</summary>
-    private string Module(string name) => TensorName().Match(name) is { Success: true } match
-        ? match.Groups["module"].Value
-        : throw new GlmException($"{_store.Path}: {name}: expected base_model.model.MODULE.lora_A.weight or lora_B, found another name");
-
-    private Tensor Half(string module, string half, int[] shape)
+    /// <summary>The tensors' names by module and by half, A or B.</summary>
+    private Dictionary<(string Module, string Half), string> Halves()
     {
-        string name = _store.Names.FirstOrDefault(name => TensorName().Match(name) is { Success: true } match && match.Groups["module"].Value == module && match.Groups["half"].Value == half)
-            ?? throw new GlmException($"{_store.Path}: expected a tensor named base_model.model.{module}.lora_{half}.weight, found none");
-        var tensor = _store[name];
-        return tensor.Type.IsFloat() && tensor.Shape.SequenceEqual(shape) ? tensor
-            : throw new GlmException($"{_store.Path}: {name}: expected floating-point numbers [{string.Join(", ", shape)}], found {tensor}");
+        var names = new Dictionary<(string, string), string>();
+        foreach (string name in _store.Names)
+        {
+            if (TensorName().Match(name) is not { Success: true } match)
+                throw new GlmException($"{_store.Path}: {name}: expected base_model.model.MODULE.lora_A.weight or lora_B, found another name");
+            var half = (match.Groups["module"].Value, match.Groups["half"].Value);
+            if (!names.TryAdd(half, name)) throw new GlmException($"{_store.Path}: {name}: expected one adapter, found {names[half]} as well");
+        }
+        return names;
     }
 
     /// <summary>What may be changed: matrices that are multiplied with, by the module's names in checkpoints.</summary>
