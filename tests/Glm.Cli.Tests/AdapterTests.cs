@@ -51,6 +51,17 @@ public sealed class AdapterTests : IDisposable
         foreach (var (a, b) in merged.Zip(beside)) Assert.Equal(a, b, 1e-4);
     }
 
+    /// <summary>Bits per byte over cached keys and values see the virtual tokens as those without a cache do.</summary>
+    [Fact]
+    public void Evaluation_over_a_cache_sees_virtual_tokens()
+    {
+        string[] eval = ["eval", "--model", Model(0), "--tasks", "bits-per-byte", "--data", _folder.Write("text.txt", "The old farmer paints the winter sea."), "--quiet", "--json"];
+        double Bits(params string[] more) => CommandRun.Of([.. eval, .. more]).Json().GetProperty("metrics").GetProperty("bits_per_byte").GetDouble();
+        double adapted = Bits("--adapter", Prefix());
+        Assert.Equal(adapted, Bits("--adapter", _folder["prefix"], "--kv-cache", "fp32"), 1e-4);
+        Assert.True(Math.Abs(Bits() - adapted) > 0.05);
+    }
+
     [Fact]
     public void What_is_no_adapter_is_refused()
     {
