@@ -28,7 +28,9 @@ public static class Quantization
         for (int i = 0; i < names.Length; i++)
         {
             cancel.ThrowIfCancellationRequested();
-            tensors[names[i]] = Quantize(names[i], tensors[names[i]], type, workers);
+            var weight = tensors[names[i]];
+            if (!weight.Type.IsFloat()) throw new GlmException($"{names[i]}: expected floating-point weights to quantise, found {weight}");
+            tensors[names[i]] = Quantize(names[i], weight, type, workers);
             progress?.Report((i + 1.0) / names.Length);
         }
         return model.With(name => tensors[name]);
@@ -36,14 +38,14 @@ public static class Quantization
 
     /// <summary>A matrix <c>[out, in]</c> quantised by output row and input segment.</summary>
     /// <param name="name">What to name in errors.</param>
-    /// <param name="weight">The matrix, of a floating-point type.</param>
+    /// <param name="weight">The matrix, of a floating-point type, or of blocks, which are decoded a few rows at a time.</param>
     /// <param name="type"><see cref="DType.Int8"/> or <see cref="DType.Int4"/>.</param>
     /// <param name="workers">The threads to use.</param>
     /// <param name="segments">Parts of the input with scales of their own, as in a file that is quantised per tensor-parallel shard.</param>
     /// <exception cref="GlmException">The weights cannot be quantised.</exception>
     public static Tensor Quantize(string name, Tensor weight, DType type, Workers workers, int segments = 1)
     {
-        if (!weight.Type.IsFloat()) throw new GlmException($"{name}: expected floating-point weights to quantise, found {weight}");
+        if (!weight.Type.IsFloat() && !weight.Type.IsBlock()) throw new GlmException($"{name}: expected floating-point weights to quantise, found {weight}");
         int rows = weight.Rows, columns = weight.Columns, packedColumns = (int)type.Bytes(columns);
         Tensor packed = Tensor.Allocate(DType.Int8, rows, packedColumns), scales = Tensor.Allocate(DType.Float16, segments, rows);
         workers.For((rows + BlockRows - 1) / BlockRows, (block, _) =>

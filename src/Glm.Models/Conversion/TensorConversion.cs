@@ -20,7 +20,7 @@ internal sealed class TensorConversion(Workers workers, Action<long> written)
     public IEnumerable<TensorEntry> Entries(SourceTensor source, DType type, string? name = null)
     {
         name ??= source.Name;
-        if (type is DType.Int8 or DType.Int4 && source.Type.IsFloat() | source.Type.IsBlock())
+        if (type is DType.Int8 or DType.Int4 && (source.Type.IsFloat() || source.Type.IsBlock()))
         {
             yield return new TensorEntry(name, type, source.Shape, () => Told(Quantized(source, type), last: false));
             yield return new TensorEntry(StoredParameters.ScaleName(name), DType.Float16, [source.Shape[0]], () => Told(Quantized(source, type).Scales!.Reshape(source.Shape[0]), last: true));
@@ -42,7 +42,7 @@ internal sealed class TensorConversion(Workers workers, Action<long> written)
         if (_last is { } last && last.Source == source && last.Type == type) return last.Quantized;
         _last = null;
         var weight = source.Load();
-        var quantized = Quantization.Quantize(source.Name, weight.Type.IsBlock() ? weight.To(DType.Float32) : weight, type, workers);
+        var quantized = Quantization.Quantize(source.Name, weight, type, workers);
         weight.ReleasePages();
         _last = (source, type, quantized);
         return quantized;
