@@ -76,7 +76,11 @@ public sealed unsafe class Tensor
     public bool IsMapped => MappedFile is not null;
 
     /// <summary>Lets the system take back the memory of a mapped tensor that has been read and will not be soon.</summary>
-    public void ReleasePages() => _storage.ReleasePages(Data, Bytes);
+    public void ReleasePages()
+    {
+        _storage.ReleasePages(Data, Bytes);
+        GC.KeepAlive(this);
+    }
 
     /// <summary>The file that this tensor is mapped from, and its first byte there; null if it lies in memory.</summary>
     internal (string Path, long Offset)? MappedFile => _storage.Path is { } path ? (path, Data - _storage.Data) : null;
@@ -164,6 +168,7 @@ public sealed unsafe class Tensor
         var layout = new PanelLayout(Type, Rows, Columns, Scales?.Rows ?? 1);
         var storage = Storage.Native(layout.Bytes);
         workers.For(layout.Panels, (panel, _) => PanelPacking.PackPanel(layout, Data, panel, storage.Data + panel * layout.PanelBytes));
+        GC.KeepAlive(this);
         return new Tensor(storage, storage.Data, Type, _shape) { Scales = Scales, Panels = layout };
     }
 
@@ -234,6 +239,7 @@ public sealed unsafe class Tensor
     {
         for (long done = 0; done < Bytes; done += 1 << 30)
             new Span<byte>(Data + done, (int)Math.Min(Bytes - done, 1 << 30)).Clear();
+        GC.KeepAlive(this);
     }
 
     /// <summary>Copies host values in, rounding to the tensor's type.</summary>
@@ -241,6 +247,7 @@ public sealed unsafe class Tensor
     {
         Require(values.Length);
         fixed (float* source = values) TensorRows.FromFloats(source, Data, Type, values.Length);
+        GC.KeepAlive(this);
     }
 
     /// <summary>Copies another tensor in, converting between floating-point types.</summary>
@@ -251,6 +258,9 @@ public sealed unsafe class Tensor
         else if (Type == DType.Float32) TensorRows.ToFloats(source.Data, source.Type, Floats, Count);
         else if (source.Type == DType.Float32) TensorRows.FromFloats(source.Floats, Data, Type, Count);
         else CopyFrom(source.To(DType.Float32));
+        // Memory is freed with the last reference, which may be behind us while the copy runs: a temporary tensor's, above all.
+        GC.KeepAlive(source);
+        GC.KeepAlive(this);
     }
 
     /// <summary>Copies the elements to the host as float32. Quantised weights are not expanded by this.</summary>
@@ -258,6 +268,7 @@ public sealed unsafe class Tensor
     {
         Require(values.Length);
         fixed (float* destination = values) TensorRows.ToFloats(Data, Type, destination, values.Length);
+        GC.KeepAlive(this);
     }
 
     /// <summary>The elements as a host array of float32.</summary>
@@ -273,6 +284,7 @@ public sealed unsafe class Tensor
     {
         if (offset < 0 || bytes.Length > Bytes - offset) throw new ArgumentOutOfRangeException(nameof(offset));
         bytes.CopyTo(new Span<byte>(Data + offset, bytes.Length));
+        GC.KeepAlive(this);
     }
 
     /// <summary>Copies the raw data to the host, beginning at byte <paramref name="offset"/> of the data.</summary>
@@ -280,6 +292,7 @@ public sealed unsafe class Tensor
     {
         if (offset < 0 || bytes.Length > Bytes - offset) throw new ArgumentOutOfRangeException(nameof(offset));
         new ReadOnlySpan<byte>(Data + offset, bytes.Length).CopyTo(bytes);
+        GC.KeepAlive(this);
     }
 
     /// <summary>This tensor if it already has the type, otherwise a converted copy.</summary>

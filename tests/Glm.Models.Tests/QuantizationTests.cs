@@ -14,6 +14,26 @@ public sealed class QuantizationTests : IDisposable
         Directory.Delete(_folder, recursive: true);
     }
 
+    /// <summary>Temporary tensors live as long as their memory is read, however often the collector runs meanwhile.</summary>
+    [Fact]
+    public async Task Blocks_are_quantised_beside_a_busy_collector()
+    {
+        var weight = Tensor.Zeros(DType.Q4_0, 4096, 1024);
+        using var stop = new CancellationTokenSource();
+        var collector = Task.Run(() =>
+        {
+            while (!stop.IsCancellationRequested)
+            {
+                GC.Collect();
+                GC.WaitForPendingFinalizers();
+            }
+        });
+        for (int round = 0; round < 4; round++)
+            Assert.Equal(0, Quantization.Dequantize(Quantization.Quantize("weight", weight, DType.Int4, _workers), _workers).ToArray().Max());
+        await stop.CancelAsync();
+        await collector;
+    }
+
     [Theory]
     [InlineData(8, DType.Float32, 0.05)]
     [InlineData(4, DType.BFloat16, 0.7)]
