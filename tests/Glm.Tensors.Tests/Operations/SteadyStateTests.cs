@@ -81,15 +81,22 @@ public sealed unsafe class SteadyStateTests
         Assert.Equal([2, 3], first.Shape.ToArray());
     }
 
-    /// <summary>After a warm-up, no thread of the pool allocates in a hundred repetitions. (The host of the tests has other threads, which do.)</summary>
+    /// <summary>
+    /// After a warm-up, no thread of the pool allocates in a hundred repetitions. (The host of the tests has other threads, which do.) The runtime itself
+    /// allocates a little, once, when it replaces code by faster code; so two more windows of a hundred may show that it was not the step.
+    /// </summary>
     private static void RequireSteady(Workers workers, Action step)
     {
         long[] before = new long[workers.Threads], after = new long[workers.Threads];
         ReadAllocated(workers, after);
         for (int i = 0; i < 100; i++) step();
-        ReadAllocated(workers, before);
-        for (int i = 0; i < 100; i++) step();
-        ReadAllocated(workers, after);
+        for (int window = 0; window < 3; window++)
+        {
+            ReadAllocated(workers, before);
+            for (int i = 0; i < 100; i++) step();
+            ReadAllocated(workers, after);
+            if (before.AsSpan().SequenceEqual(after)) return;
+        }
         Assert.Equal(before, after);
     }
 
