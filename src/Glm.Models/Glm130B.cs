@@ -56,6 +56,9 @@ public sealed class Glm130B : LanguageModel
     /// <summary>Whether the shrink also applies where logits are computed, as GLM-130B did from 30 May on.</summary>
     public bool ShrinkOutputGradient { get; init; } = true;
 
+    /// <summary>Whether the softmax is computed in binary16 where activations are, without query-key layer scaling; GLM-130B's is not (spec 1.6).</summary>
+    public bool HalfSoftmax { get; init; }
+
     /// <summary>Whether a training step keeps each layer's input alone and computes the layer again on the way back.</summary>
     public bool RecomputeActivations { get; init; }
 
@@ -93,7 +96,8 @@ public sealed class Glm130B : LanguageModel
 
     /// <inheritdoc/>
     public override Attend Within(Context context, AttentionSegment[] segments) =>
-        (qkv, _) => context.Attention(qkv, Heads, segments, AttentionDropout);
+        (qkv, layer) => context.Attention(
+            qkv, Heads, segments, AttentionDropout, precision: HalfSoftmax ? new ScorePrecision(HalfSoftmax: true) : new ScorePrecision(LayerScale: layer + 1));
 
     private protected override Tensor RunLayer(Context context, int layer, Tensor x, Positions positions, Attend attend) =>
         RecomputeActivations ? Recompute(context, layer, x, positions.Tokens, attend) : Layers[layer].Forward(context, x, positions.Tokens, attend);
@@ -106,8 +110,8 @@ public sealed class Glm130B : LanguageModel
         context.Dropout(context.Embedding(WordEmbeddings, ids, EmbeddingGradientShrink), HiddenDropout);
 
     /// <summary>Float32 logits over the whole vocabulary <c>[rows, vocabulary]</c>; ids without a meaning are not masked (spec 11.9).</summary>
-    public override Tensor Logits(Context context, Tensor hidden) => context.Linear(
-        hidden, WordEmbeddings, outputType: DType.Float32, weightGradientScale: ShrinkOutputGradient ? EmbeddingGradientShrink : 1);
+    public override Tensor Logits(Context context, Tensor hidden) => context.RoundAsActivation(context.Linear(
+        hidden, WordEmbeddings, outputType: DType.Float32, weightGradientScale: ShrinkOutputGradient ? EmbeddingGradientShrink : 1));
 
     /// <summary>One transformer layer.</summary>
     public sealed class Layer
