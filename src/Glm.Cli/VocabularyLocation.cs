@@ -11,7 +11,20 @@ internal static class VocabularyLocation
 
     /// <summary>Reads the vocabulary at a path.</summary>
     /// <exception cref="GlmException">There is none, it is damaged, or of no known kind.</exception>
-    public static Tokenizer Open(string path, IceOptions? ice = null) => IsGguf(path) ? OfGguf(path) : Tokenizer.Load(path, ice);
+    public static Tokenizer Open(string path, IceOptions? ice = null) => IsGguf(path) ? OfGguf(path).Create() : Tokenizer.Load(path, ice);
+
+    /// <summary>The vocabulary of a GGUF file as a <c>tokenizer.model</c>; null of another path, and of a file without a vocabulary or with one that is not supported.</summary>
+    public static byte[]? AsFile(string path)
+    {
+        try
+        {
+            return IsGguf(path) ? OfGguf(path).ToTokenizerModel() : null;
+        }
+        catch (GlmException)
+        {
+            return null; // the result has none, which the command says
+        }
+    }
 
     private static bool IsGguf(string path)
     {
@@ -21,12 +34,12 @@ internal static class VocabularyLocation
         return stream.ReadAtLeast(magic, magic.Length, throwOnEndOfStream: false) == magic.Length && magic.SequenceEqual("GGUF"u8);
     }
 
-    private static Tokenizer OfGguf(string path)
+    private static GgufVocabulary OfGguf(string path)
     {
         var metadata = GgufFile.Open(path).Metadata;
         string[] tokens = metadata.FindStrings(Prefix + "tokens") ?? throw new GlmException($"{path}: expected a vocabulary ({Prefix}tokens), found none");
         return new GgufVocabulary(path, metadata.GetString(Prefix + "model"), metadata.FindString(Prefix + "pre"), tokens,
-            metadata.FindNumbers(Prefix + "scores"), metadata.FindNumbers(Prefix + "token_type")).Create();
+            metadata.FindNumbers(Prefix + "scores"), metadata.FindNumbers(Prefix + "token_type"));
     }
 
     /// <summary>The vocabulary of a model as metadata of a GGUF file; null where it has none, or one that GGUF has no form for.</summary>
