@@ -61,6 +61,9 @@ public sealed class Glm130B : LanguageModel
     /// <summary>Told in the backward pass which layer's parameters have all of the micro-batch's gradients.</summary>
     public Action<int>? LayerDone { get; set; }
 
+    /// <summary>Whether the softmax is computed in binary16 where activations are, without query-key layer scaling; GLM-130B's is not (spec 1.6).</summary>
+    public bool HalfSoftmax { get; init; }
+
     /// <summary>Whether a training step keeps each layer's input alone and computes the layer again on the way back.</summary>
     public bool RecomputeActivations { get; init; }
 
@@ -103,7 +106,8 @@ public sealed class Glm130B : LanguageModel
 
     /// <inheritdoc/>
     public override Attend Within(Context context, AttentionSegment[] segments) =>
-        (qkv, _) => context.Attention(qkv, Heads, segments, AttentionDropout);
+        (qkv, layer) => context.Attention(
+            qkv, Heads, segments, AttentionDropout, precision: HalfSoftmax ? new ScorePrecision(HalfSoftmax: true) : new ScorePrecision(LayerScale: layer + 1));
 
     private protected override int LayersHere => Layers.Count;
 
@@ -137,8 +141,8 @@ public sealed class Glm130B : LanguageModel
         _parallel.CrossEntropy(context, PartLogits(context, hidden), targets, weights);
 
     /// <summary>Logits of this rank's share of the vocabulary.</summary>
-    private Tensor PartLogits(Context context, Tensor hidden) => context.Linear(
-        _parallel.Enter(context, hidden), WordEmbeddings, outputType: DType.Float32, weightGradientScale: ShrinkOutputGradient ? EmbeddingGradientShrink : 1);
+    private Tensor PartLogits(Context context, Tensor hidden) => context.RoundAsActivation(context.Linear(
+        _parallel.Enter(context, hidden), WordEmbeddings, outputType: DType.Float32, weightGradientScale: ShrinkOutputGradient ? EmbeddingGradientShrink : 1));
 
     /// <summary>One transformer layer.</summary>
     public sealed class Layer

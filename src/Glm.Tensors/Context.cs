@@ -5,7 +5,9 @@ namespace Glm.Tensors;
 /// the tape. One context serves one micro-batch or one session at a time.
 /// </summary>
 /// <remarks>
-/// Activations are stored in <see cref="ActivationType"/>; sums, gradients and the arithmetic inside an operation are float32.
+/// Activations are stored in <see cref="ActivationType"/>; sums, gradients and the arithmetic inside an operation are float32. Where activations are
+/// binary16, the gradient of each of them is rounded to binary16 as well, with overflow to infinity, when all its parts have been added up: what a loss
+/// scale is for. Gradients of weights stay float32.
 /// </remarks>
 public sealed unsafe class Context
 {
@@ -129,8 +131,17 @@ public sealed unsafe class Context
         output.RequiresGradient = true;
         _tape.Record(() =>
         {
-            if (output.Gradient is not null) backward();
+            if (output.Gradient is not { } gradient) return;
+            if (output.Type == DType.Float16) RoundToHalf(gradient);
+            backward();
         });
+    }
+
+    /// <summary>Rounds float32 numbers to binary16 in their place.</summary>
+    internal void RoundToHalf(Tensor values)
+    {
+        int columns = values.Columns;
+        ForRows(values.Rows, new RoundBody(values.Floats, columns));
     }
 
     /// <summary>
@@ -166,6 +177,11 @@ public sealed unsafe class Context
     private readonly struct BlockBody<TBody>(int rows, int block, TBody body) : ILoopBody where TBody : struct, IRangeBody
     {
         public void Invoke(int item, int worker) => body.Invoke(item * block, Math.Min(rows, (item + 1) * block), worker);
+    }
+
+    private readonly struct RoundBody(float* values, int columns) : IRangeBody
+    {
+        public void Invoke(long start, long end, int worker) => Conversion.RoundToHalf(values + start * columns, (nint)((end - start) * columns), Isa.Current);
     }
 
     private readonly struct ActionBody(Action<int, int, int> action) : IRangeBody
