@@ -9,7 +9,8 @@ namespace Glm.Models;
 /// <remarks>
 /// Noteworthy: Post-LN DeepNorm written so that each layer norm opens the sublayer after it, hence the residual carries the <em>normalised</em> input;
 /// one rotary embedding over whole heads; the fused projection is laid out by head, then query, key, value; the <em>second</em> half of the
-/// feed-forward projection is the gate; the output matrix is the embedding. Parameter names are those of the released checkpoints.
+/// feed-forward projection is the gate; the output matrix is the embedding. Parameter names are those of the released checkpoints. The placements of layer
+/// norms that the authors tried before (<see cref="Normalization"/>) differ in <see cref="Layer.Forward"/> alone.
 /// </remarks>
 public sealed class Glm130B : LanguageModel
 {
@@ -87,6 +88,11 @@ public sealed class Glm130B : LanguageModel
             yield return (layer + "mlp.dense_h_to_4h.bias", [2 * inner]);
             yield return (layer + "mlp.dense_4h_to_h.weight", [hidden, inner]);
             yield return (layer + "mlp.dense_4h_to_h.bias", [hidden]);
+            if (config.Normalization != Normalization.SandwichLn) continue;
+            yield return (layer + "third_layernorm.weight", [hidden]);
+            yield return (layer + "third_layernorm.bias", [hidden]);
+            yield return (layer + "fourth_layernorm.weight", [hidden]);
+            yield return (layer + "fourth_layernorm.bias", [hidden]);
         }
         yield return ("transformer.final_layernorm.weight", [hidden]);
         yield return ("transformer.final_layernorm.bias", [hidden]);
@@ -150,6 +156,7 @@ public sealed class Glm130B : LanguageModel
         private readonly Glm130B _model;
         private readonly Tensor _inputNormGain, _inputNormBias, _qkvWeight, _qkvBias, _denseWeight, _denseBias;
         private readonly Tensor _postNormGain, _postNormBias, _upWeight, _upBias, _downWeight, _downBias;
+        private readonly (Tensor Gain, Tensor Bias)? _attentionNorm, _feedForwardNorm;
 
         internal Layer(Glm130B model, int index, Func<string, Tensor> parameter)
         {
@@ -167,19 +174,30 @@ public sealed class Glm130B : LanguageModel
             _upBias = parameter("mlp.dense_h_to_4h.bias");
             _downWeight = parameter("mlp.dense_4h_to_h.weight");
             _downBias = parameter("mlp.dense_4h_to_h.bias");
+            if (model.Config.Normalization != Normalization.SandwichLn) return;
+            _attentionNorm = (parameter("third_layernorm.weight"), parameter("third_layernorm.bias"));
+            _feedForwardNorm = (parameter("fourth_layernorm.weight"), parameter("fourth_layernorm.bias"));
         }
 
         /// <summary>Which layer of the model this is.</summary>
         public int Index { get; }
 
-        /// <summary>a = LN(x), m = LN(alpha a + Attention(a)), output alpha m + MLP(m), all <c>[tokens, hidden]</c>.</summary>
+        /// <summary>
+        /// a = LN(x), m = LN(alpha a + Attention(a)), output alpha m + MLP(m), all <c>[tokens, hidden]</c>. Where the residual stream is not normalised:
+        /// y = x + Attention(LN(x)), output y + MLP(LN(y)), of Sandwich-LN with the outputs of both sublayers normalised as well.
+        /// </summary>
         public Tensor Forward(Context context, Tensor x, Tensor positions, Attend attend)
         {
             float alpha = _model.Config.Alpha, epsilon = _model.Config.LayernormEpsilon;
+            bool inside = _model.Config.NormalizesInside;
             var a = context.LayerNorm(x, _inputNormGain, _inputNormBias, epsilon);
-            var m = context.LayerNorm(context.Residual(a, Attention(context, a, positions, attend), alpha), _postNormGain, _postNormBias, epsilon);
-            return context.Residual(m, FeedForward(context, m), alpha);
+            var y = context.Residual(inside ? x : a, Normalized(context, Attention(context, a, positions, attend), _attentionNorm), alpha);
+            var m = context.LayerNorm(y, _postNormGain, _postNormBias, epsilon);
+            return context.Residual(inside ? y : m, Normalized(context, FeedForward(context, m), _feedForwardNorm), alpha);
         }
+
+        private Tensor Normalized(Context context, Tensor output, (Tensor Gain, Tensor Bias)? norm) =>
+            norm is var (gain, bias) ? context.LayerNorm(output, gain, bias, _model.Config.LayernormEpsilon) : output;
 
         private Tensor Attention(Context context, Tensor a, Tensor positions, Attend attend)
         {

@@ -8,6 +8,8 @@ public static class Initialization
     /// <summary>
     /// A float32 model with Xavier-normal matrices, std = gain sqrt(2 / (fan in + fan out)): gain beta = (2 layers)^-0.5 for values, attention dense and
     /// both feed-forward matrices, 1 for the embedding, queries and keys; biases 0, layer norms (1, 0). Every tensor draws from its own random stream.
+    /// Other placements of layer norms have no rule of their own for it: with Pre-LN and Sandwich-LN beta falls on what is added to the residual stream, attention
+    /// dense and the last feed-forward matrix, as Megatron has it; with Post-LN on nothing.
     /// </summary>
     /// <param name="config">The shape.</param>
     /// <param name="seed">Key of the random numbers.</param>
@@ -40,9 +42,10 @@ public static class Initialization
             // The projections of one call count one by one: the two halves of the gated layer, and query, key and value.
             int fanOut = up ? shape[0] / 2 : qkv ? shape[0] / 3 : shape[0];
             double xavier = Math.Sqrt(2.0 / (fanOut + shape[1]));
-            double factor = name.Contains("word_embeddings") || qkv ? 1 : beta;
-            TensorMath.FillNormal(tensor, factor * xavier, seed, stream);
-            if (qkv) ScaleValues(tensor, config, (float)beta, originalQkvGain);
+            bool scaled = config.Normalization == Normalization.DeepNorm ? !qkv && !name.Contains("word_embeddings")
+                : config.NormalizesInside && (name.EndsWith("attention.dense.weight", StringComparison.Ordinal) || name.EndsWith("dense_4h_to_h.weight", StringComparison.Ordinal));
+            TensorMath.FillNormal(tensor, (scaled ? beta : 1) * xavier, seed, stream);
+            if (qkv && config.Normalization == Normalization.DeepNorm) ScaleValues(tensor, config, (float)beta, originalQkvGain);
             return tensor;
         }
     }
