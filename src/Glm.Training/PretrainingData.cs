@@ -51,20 +51,20 @@ public sealed class PretrainingData : IDisposable
     /// <summary>Number of validation sources.</summary>
     public int ValidationSources => _validation.Count;
 
-    /// <summary>The samples from <paramref name="first"/> on.</summary>
-    public TrainingBatch Training(long first, int rows) => Build(_training, first, rows);
+    /// <summary>The samples of these numbers.</summary>
+    public TrainingBatch Training(ReadOnlySpan<long> samples) => Build(_training, samples);
 
     /// <summary>Held-out samples of one validation source.</summary>
-    public TrainingBatch Validation(int source, long first, int rows) => Build(_validation[source], first, rows);
+    public TrainingBatch Validation(int source, long first, int rows) => Build(_validation[source], [.. Enumerable.Range(0, rows).Select(row => first + row)]);
 
     /// <inheritdoc/>
     public void Dispose() => _shards.ForEach(shards => shards.Dispose());
 
-    private TrainingBatch Build(TokenRows rows, long first, int count)
+    private TrainingBatch Build(TokenRows rows, ReadOnlySpan<long> numbers)
     {
         int[] ids = new int[rows.LengthPerSample];
         var samples = new List<TrainingSample>();
-        for (long index = first; index < first + count; index++)
+        foreach (long index in numbers)
         {
             rows.Row(index, ids);
             samples.Add(_objective.Build(ids, index));
