@@ -47,6 +47,9 @@ public sealed record PublishedTable
     /// <summary>Whether the smaller number is the better one, unless a row says otherwise.</summary>
     public bool LowerIsBetter { get; init; }
 
+    /// <summary>Whether the mean of the rows says something.</summary>
+    public bool Averages { get; init; }
+
     /// <summary>The models.</summary>
     public required IReadOnlyList<string> Columns { get; init; }
 
@@ -90,6 +93,9 @@ public sealed record PublishedRow
 
     /// <summary>Solved examples before each question; null where the table does not say.</summary>
     public int? Shots { get; init; }
+
+    /// <summary>What the row counts in, where rows of the table differ; only rows alike stand in one chart.</summary>
+    public string? Unit { get; init; }
 
     /// <summary>Part of the table that the row belongs to.</summary>
     public string? Section { get; init; }
