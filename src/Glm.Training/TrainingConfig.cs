@@ -24,6 +24,9 @@ public sealed record TrainingConfig
     /// <summary>Held-out text, one loss for each source; never trained on.</summary>
     public DataSource[] Validation { get; init; } = [];
 
+    /// <summary>Prompted samples among the others; null for none.</summary>
+    public MultitaskOptions? Multitask { get; init; }
+
     /// <summary>Folder of the run, relative to the configuration file: checkpoints, log, final model.</summary>
     public required string Output { get; init; }
 
@@ -271,6 +274,8 @@ public sealed record TrainingConfig
         Require(Softmax == Precision.Float32 || (Softmax == Precision.Float16 && Precision == Precision.Float16), "softmax", "float32, or float16 in a float16 run", Softmax);
         Require(LossScaleMin > 0 && LossScale >= LossScaleMin && double.IsFinite(LossScale), "loss_scale, loss_scale_min", "0 < loss_scale_min <= loss_scale", $"{LossScale}, {LossScaleMin}");
         Require(LossScaleWindow > 0 && LossScaleHysteresis > 0, "loss_scale_window, loss_scale_hysteresis", "at least 1", $"{LossScaleWindow}, {LossScaleHysteresis}");
+        if (Multitask is { } tasks)
+            Require(tasks.Ratio is > 0 and <= 1 && tasks.FromSamples >= 0 && tasks.RampSamples >= 0, "multitask", "0 < ratio <= 1, from_samples and ramp_samples at least 0", $"{tasks.Ratio}, {tasks.FromSamples}, {tasks.RampSamples}");
         if (Spikes is { } spikes)
         {
             Require(spikes.Window > 0 && spikes.Window <= 10_000, "spikes.window", "1 to 10000", spikes.Window);
