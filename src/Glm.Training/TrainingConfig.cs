@@ -252,7 +252,10 @@ public sealed record TrainingConfig
         return Glm130BConfig.Load(Resolve(Model));
     }
 
-    private void Validate(string source)
+    /// <summary>Checks every field.</summary>
+    /// <param name="source">What to name in the error.</param>
+    /// <exception cref="GlmException">A field is impossible.</exception>
+    public void Validate(string source)
     {
         _ = Shape.Validated(source);
         Require(Data.Length > 0, "data", "at least one source", "none");
