@@ -82,8 +82,9 @@ public sealed class Trainer : IDisposable
     public void Run(IProgress<StepLog>? progress, CancellationToken cancellation)
     {
         string folder = _config.Resolve(_config.Output);
-        var log = new RunLog(Path.Combine(folder, "log.jsonl"), _state.Step);
-        var events = new RunEvents(Path.Combine(folder, "events.jsonl"));
+        var log = new RunLog(Path.Combine(folder, RunLog.FileName), _state.Step);
+        var events = new RunEvents(Path.Combine(folder, RunEvents.FileName));
+        using var board = new TensorBoardLog(Path.Combine(folder, "tensorboard"), _state.Step);
         var listener = Happened;
         Happened = happened =>
         {
@@ -98,8 +99,13 @@ public sealed class Trainer : IDisposable
             while (!Finished && !cancellation.IsCancellationRequested)
             {
                 var step = Step();
-                if (step.Step <= logged) log.Rewind(step.Step - 1);
+                if (step.Step <= logged)
+                {
+                    log.Rewind(step.Step - 1);
+                    board.Rewind(step.Step - 1);
+                }
                 log.Append(step);
+                board.Append(step);
                 logged = step.Step;
                 progress?.Report(step);
                 if (_state.Step % _config.SaveInterval == 0) Save();
