@@ -14,7 +14,7 @@ public enum Reduction
     Max,
 }
 
-/// <summary>Adds up what ranks sent, in the order in which it is given: floating-point sums have the same bits in every run. Bfloat16 is summed in float32 and rounded once.</summary>
+/// <summary>Adds up what ranks sent, in the order in which it is given: floating-point sums have the same bits in every run. Types of 16 bits are summed in float32 and rounded once.</summary>
 internal sealed class RankSum(DType type, Reduction reduction)
 {
     private readonly List<float> _wide = [];
@@ -22,7 +22,7 @@ internal sealed class RankSum(DType type, Reduction reduction)
     /// <summary>result = reduction of <paramref name="parts"/> parts of as many bytes as the result; the result may be one of them.</summary>
     public void Reduce(Span<byte> result, int parts, Part part)
     {
-        if (type == DType.BFloat16)
+        if (type is DType.BFloat16 or DType.Float16)
         {
             CollectionsMarshal.SetCount(_wide, result.Length / 2);
             var sum = CollectionsMarshal.AsSpan(_wide);
@@ -62,18 +62,18 @@ internal sealed class RankSum(DType type, Reduction reduction)
     {
         for (int i = 0; i < sum.Length; i++)
         {
-            float value = BitConverter.UInt32BitsToSingle((uint)part[i] << 16);
+            float value = type == DType.Float16 ? (float)BitConverter.UInt16BitsToHalf(part[i]) : BitConverter.UInt32BitsToSingle((uint)part[i] << 16);
             sum[i] = first ? value : Combine(sum[i], value);
         }
     }
 
-    /// <summary>To the nearest bfloat16, halves to even; a NaN stays one.</summary>
-    private static void Round(ReadOnlySpan<float> values, Span<ushort> rounded)
+    /// <summary>To the nearest number of the type, halves to even; a NaN stays one.</summary>
+    private void Round(ReadOnlySpan<float> values, Span<ushort> rounded)
     {
         for (int i = 0; i < values.Length; i++)
         {
             uint bits = BitConverter.SingleToUInt32Bits(values[i]);
-            rounded[i] = (ushort)(float.IsNaN(values[i]) ? (bits >> 16) | 0x40 : (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
+            rounded[i] = type == DType.Float16 ? BitConverter.HalfToUInt16Bits((Half)values[i]) : (ushort)(float.IsNaN(values[i]) ? (bits >> 16) | 0x40 : (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
         }
     }
 }

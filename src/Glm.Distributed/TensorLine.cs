@@ -14,8 +14,8 @@ public sealed class TensorLine
     {
         _tensors = tensors;
         Type = tensors.Count > 0 ? tensors[0].Type : DType.Float32;
-        if (tensors.Any(tensor => tensor.Type != Type) || !(Type is DType.Float32 or DType.BFloat16 or DType.Int32))
-            throw new ArgumentException($"float32, bfloat16 or int32 tensors of one type make a line, not {string.Join(", ", tensors.Select(tensor => tensor.Type).Distinct())}", nameof(tensors));
+        if (tensors.Any(tensor => tensor.Type != Type) || !(Type.IsFloat() || Type == DType.Int32))
+            throw new ArgumentException($"floating-point or int32 tensors of one type make a line, not {string.Join(", ", tensors.Select(tensor => tensor.Type).Distinct())}", nameof(tensors));
         _starts = new long[tensors.Count + 1];
         for (int i = 0; i < tensors.Count; i++) _starts[i + 1] = _starts[i] + tensors[i].Count;
     }

@@ -14,10 +14,16 @@ public sealed class HtmlPage(string title)
 
     private readonly MarkupWriter _body = new();
 
-    /// <summary>A heading; give an <paramref name="id"/> to what links lead to.</summary>
-    public HtmlPage Heading(int level, string text, string? id = null)
+    /// <summary>A heading.</summary>
+    /// <param name="level">2 to 6.</param>
+    /// <param name="text">What it says.</param>
+    /// <param name="id">What links lead to it by.</param>
+    /// <param name="chinese">The same in Chinese, where it has a name there.</param>
+    public HtmlPage Heading(int level, string text, string? id = null, string? chinese = null)
     {
-        _body.Element($"h{Math.Clamp(level, 2, 6)}", text, ("id", id)).Line();
+        _body.Open($"h{Math.Clamp(level, 2, 6)}", ("id", id)).Text(text);
+        if (chinese is not null) _body.Text(" ").Element("span", chinese, ("lang", "zh"));
+        _body.Close().Line();
         return this;
     }
 

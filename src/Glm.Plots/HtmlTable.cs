@@ -10,8 +10,8 @@ public sealed record Cell(string Text)
     /// <summary>Whether it is the best of its row.</summary>
     public bool Best { get; init; }
 
-    /// <summary>The language of the text where it is not English, such as <c>zh</c>.</summary>
-    public string? Language { get; init; }
+    /// <summary>The language of the note where it is not English, such as <c>zh</c>.</summary>
+    public string? NoteLanguage { get; init; }
 
     /// <summary>A text is a cell.</summary>
     public static implicit operator Cell(string text) => new(text);
@@ -26,7 +26,7 @@ public sealed record HtmlTable(string Caption, IReadOnlyList<Cell> Columns, IRea
     /// <summary>Whether cells are texts, set to the left.</summary>
     public bool Texts { get; init; }
 
-    /// <summary>The column that is ours, which is shaded; null for none.</summary>
+    /// <summary>The columns that are ours, which are shaded.</summary>
     public IReadOnlyList<int> Ours { get; init; } = [];
 
     internal void Write(MarkupWriter html)
@@ -47,10 +47,10 @@ public sealed record HtmlTable(string Caption, IReadOnlyList<Cell> Columns, IRea
 
     private void Write(MarkupWriter html, string element, Cell cell, int column, string? scope)
     {
-        html.Open(element, ("scope", scope), ("class", Ours.Contains(column) ? "ours" : null), ("lang", cell.Language));
+        html.Open(element, ("scope", scope), ("class", Ours.Contains(column) ? "ours" : null));
         if (cell.Best) html.Element("b", cell.Text);
         else html.Text(cell.Text);
-        if (cell.Note is { } note) html.Element("small", note);
+        if (cell.Note is { } note) html.Element("small", note, ("lang", cell.NoteLanguage));
         html.Close();
     }
 }

@@ -57,6 +57,13 @@ public sealed unsafe class Context
     /// <summary>The next random stream.</summary>
     internal ulong Stream { get; set; }
 
+    /// <summary>
+    /// What follows draws from streams that no other section has, whatever ran before it: sections of a model that run in several processes then drop what they would
+    /// in one.
+    /// </summary>
+    /// <param name="section">Number of the section.</param>
+    public void BeginSection(int section) => Stream = (ulong)section << 16;
+
     /// <summary>Gives back all activations and forgets the tape: the begin of a step.</summary>
     public void Reset()
     {
@@ -66,7 +73,7 @@ public sealed unsafe class Context
         Arena.Reset();
     }
 
-    /// <summary>Begins to record for <see cref="Backward"/>.</summary>
+    /// <summary>Begins to record for <see cref="Backward(Tensor, float)"/>.</summary>
     public void Record()
     {
         _tape = new Tape();
@@ -81,10 +88,17 @@ public sealed unsafe class Context
     /// <param name="scale">Its weight, for example 1 / number of micro-batches.</param>
     public void Backward(Tensor loss, float scale = 1)
     {
-        var tape = _tape ?? throw new InvalidOperationException("nothing was recorded: call Record before the forward pass");
-        _tape = null;
         if (loss.Count != 1) throw new ArgumentException("back-propagation starts from a scalar", nameof(loss));
-        loss.Gradient = Tensor.From([scale], 1);
+        Backward(loss, Tensor.From([scale], 1));
+    }
+
+    /// <summary>The same from any tensor, of which another process computed the float32 gradient.</summary>
+    public void Backward(Tensor output, Tensor gradient)
+    {
+        var tape = _tape ?? throw new InvalidOperationException("nothing was recorded: call Record before the forward pass");
+        if (gradient.Count != output.Count) throw new ArgumentException($"{gradient} is not the gradient of {output}", nameof(gradient));
+        _tape = null;
+        output.Gradient = gradient;
         tape.Run();
     }
 

@@ -98,7 +98,7 @@ public sealed partial class PlotTests
     public void Data_never_becomes_markup()
     {
         var page = new HtmlPage(Hostile).Heading(2, Hostile, Hostile).Paragraph(Hostile).Code(Hostile).Contents([(Hostile, Hostile)])
-            .Table(new HtmlTable(Hostile, [Hostile, Hostile], [[Hostile, new Cell(Hostile) { Note = Hostile, Language = Hostile, Best = true }]]))
+            .Table(new HtmlTable(Hostile, [Hostile, Hostile], [[Hostile, new Cell(Hostile) { Note = Hostile, NoteLanguage = Hostile, Best = true }]]))
             .Figure(new LinePlot { Title = Hostile, Description = Hostile, X = new Axis(Hostile), Y = new Axis(Hostile), Series = [new LineSeries(Hostile, [1, 2], [1, 2]), new LineSeries(Hostile, [1], [1])] })
             .Figure(new BarPlot { Title = Hostile, MarkName = Hostile, Marks = [1], Categories = [Hostile], Values = new Axis(Hostile), Series = [new BarSeries(Hostile, [1.0])] })
             .Details(Hostile, inner => inner.Note(Hostile));

@@ -186,7 +186,7 @@ public static unsafe class AttentionOperation
         }
 
         private float Factor(DropoutMask mask, AttentionSegment segment, int head, int i, int j) =>
-            mask.Factor((((long)segment.Start + i) * layout.Heads + head) * qkv.Rows + j);
+            mask.Factor((((long)segment.Start + i) * layout.AllHeads + layout.FirstHead + head) * qkv.Rows + j);
 
         private Matrix Query(AttentionSegment segment, int head, int begin, int end) =>
             Slice(qkv, segment, layout.QueryOffset + head * layout.QueryStride, begin, end - begin);
