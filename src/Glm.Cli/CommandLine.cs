@@ -31,6 +31,7 @@ internal sealed class CommandLine
             DataCommand.Create(terminal),
             PretrainCommand.Create(terminal),
             PlanCommand.Create(terminal),
+            LogsCommand.Create(terminal),
             BenchCommand.Create(terminal),
         };
         _root.Options.OfType<HelpOption>().Single().Action = new HelpWithExamples();
