@@ -100,8 +100,9 @@ public sealed class Trainer : IDisposable
     public void Run(IProgress<StepLog>? progress, CancellationToken cancellation)
     {
         string folder = _config.Resolve(_config.Output);
-        var log = _layout.IsFirst ? new RunLog(Path.Combine(folder, "log.jsonl"), _state.Step) : null;
-        var events = _layout.IsFirst ? new RunEvents(Path.Combine(folder, "events.jsonl")) : null;
+        var log = _layout.IsFirst ? new RunLog(Path.Combine(folder, RunLog.FileName), _state.Step) : null;
+        var events = _layout.IsFirst ? new RunEvents(Path.Combine(folder, RunEvents.FileName)) : null;
+        using var board = _layout.IsFirst ? new TensorBoardLog(Path.Combine(folder, "tensorboard"), _state.Step) : null;
         var listener = Happened;
         Happened = happened =>
         {
@@ -116,8 +117,13 @@ public sealed class Trainer : IDisposable
             while (!Finished && !Cancelled())
             {
                 var step = Step();
-                if (step.Step <= logged) log?.Rewind(step.Step - 1);
+                if (step.Step <= logged)
+                {
+                    log?.Rewind(step.Step - 1);
+                    board?.Rewind(step.Step - 1);
+                }
                 log?.Append(step);
+                board?.Append(step);
                 logged = step.Step;
                 progress?.Report(step);
                 _checkpoints.ThrowIfFailed();
