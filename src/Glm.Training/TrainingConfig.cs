@@ -151,7 +151,7 @@ public sealed record TrainingConfig
     public int PipelineParallel { get; init; } = 1;
 
     /// <summary>In which order a pipeline's stages work.</summary>
-    public PipelineOrder PipelineOrder { get; init; } = PipelineOrder.OneForwardOneBackward;
+    public PipelineSchedule PipelineSchedule { get; init; } = PipelineSchedule.OneForwardOneBackward;
 
     /// <summary>Whether activations are recomputed in the backward pass.</summary>
     public bool Recompute { get; init; }

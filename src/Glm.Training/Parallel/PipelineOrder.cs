@@ -1,12 +1,16 @@
+using System.Text.Json.Serialization;
+
 namespace Glm.Training;
 
 /// <summary>In which order the stages of a pipeline compute their micro-batches (spec 4.3).</summary>
 public enum PipelineSchedule
 {
     /// <summary>As PipeDream-Flush has it: after a warm-up every stage alternates, so that at most as many micro-batches are in flight as there are stages.</summary>
+    [JsonStringEnumMemberName("1f1b")]
     OneForwardOneBackward,
 
     /// <summary>As GPipe has it: all forward passes, then all backward passes.</summary>
+    [JsonStringEnumMemberName("gpipe")]
     GPipe,
 }
 
