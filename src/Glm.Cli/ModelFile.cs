@@ -6,7 +6,7 @@ namespace Glm.Cli;
 /// <summary>A model of any architecture and format, without its vocabulary.</summary>
 internal static class ModelFile
 {
-    /// <summary>Opens a directory or a GGUF file; quantised matrices are packed for the kernels, which progress tells of.</summary>
+    /// <summary>Opens a directory or a GGUF file, or under mpirun this rank's share of it; quantised matrices are packed for the kernels, which progress tells of.</summary>
     /// <param name="path">The directory or file.</param>
     /// <param name="workers">Threads to compute with.</param>
     /// <param name="memory">Bytes that the process may take; weights that do not fit stay on disk. As many as the model needs if null.</param>
@@ -20,6 +20,12 @@ internal static class ModelFile
     public static LimitedMemory Open(string path, Workers workers, long? memory, int? tokens, DType cacheType, Terminal terminal, bool quiet, string? adapter,
         CancellationToken cancellation)
     {
+        if (terminal.World.Size > 1)
+        {
+            if (memory is not null || adapter is not null) throw new GlmException("--memory, --adapter: expected neither under mpirun, where each rank has a share of the model in memory");
+            if (!Directory.Exists(path)) throw new GlmException($"{path}: expected the directory of a model to share out among {terminal.World.Size} ranks");
+            return new LimitedMemory(ModelDirectory.Load(path, terminal.World).Packed(workers), null, 0);
+        }
         using var line = new ProgressLine(terminal, quiet);
         var progress = new DirectProgress<PackingProgress>(state => line.Show($"packing the weights: {Units.Bytes(state.DoneBytes)} of {Units.Bytes(state.TotalBytes)}"));
         var model = PackedModel.Load(path, workers, progress, terminal.Error.WriteLine, cancellation);

@@ -58,7 +58,7 @@ internal static class EvalCommand
             "glm eval --tasks bits-per-byte --data novel.txt", "glm eval --model models/mine --tasks bits-per-byte lambada --data data --precision bf16,int8,int4")
         {
             path, tasks, data, precision, maxItems, unigram, activations, adapter, kvCache, memory, threads, json, quiet,
-        }.Does((parse, cancellation) =>
+        }.InRanks().Does((parse, cancellation) =>
         {
             var files = parse.GetRequiredValue(tasks).Distinct().SelectMany(task => Files(task, parse.GetRequiredValue(data)).Select(file => (task, file))).ToList();
             using var loaded = LoadedModel.Open(terminal, parse.GetValue(path), parse.GetValue(threads), parse.GetValue(memory), Options.CacheType(parse.GetValue(kvCache)), quiet: parse.GetValue(quiet), adapter: parse.GetValue(adapter), cancellation: cancellation);
