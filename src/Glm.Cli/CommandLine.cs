@@ -30,6 +30,7 @@ internal sealed class CommandLine
             TokenizeCommand.Create(terminal),
             DataCommand.Create(terminal),
             PretrainCommand.Create(terminal),
+            PlanCommand.Create(terminal),
             LogsCommand.Create(terminal),
             BenchCommand.Create(terminal),
         };
