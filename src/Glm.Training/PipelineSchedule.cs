@@ -33,4 +33,7 @@ public static class PipelineSchedule
         }
         for (int i = 0; i < ahead; i++) yield return false;
     }
+
+    /// <summary>The most micro-batches whose forward pass a stage has done and whose backward pass it has not.</summary>
+    public static int InFlight(PipelineOrder order, int stage, int stages, int microBatches) => order == PipelineOrder.GPipe ? microBatches : Math.Min(stages - stage, microBatches);
 }

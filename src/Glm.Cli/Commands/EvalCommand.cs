@@ -61,7 +61,7 @@ internal static class EvalCommand
         }.Does((parse, cancellation) =>
         {
             var files = parse.GetRequiredValue(tasks).Distinct().SelectMany(task => Files(task, parse.GetRequiredValue(data)).Select(file => (task, file))).ToList();
-            using var loaded = LoadedModel.Open(terminal, parse.GetValue(path), parse.GetValue(threads), parse.GetValue(memory), Options.CacheType(parse.GetValue(kvCache)), quiet: parse.GetValue(quiet), adapter: parse.GetValue(adapter), cancellation: cancellation);
+            using var loaded = Opening.Load(terminal, parse.GetValue(path), parse.GetValue(threads), parse.GetValue(memory), Options.CacheType(parse.GetValue(kvCache)), quiet: parse.GetValue(quiet), adapter: parse.GetValue(adapter), cancellation: cancellation);
             var baseline = parse.GetValue(unigram) is { } counted ? Unigram(counted, loaded, cancellation) : null;
             var results = new List<Evaluated>();
             using (var line = new ProgressLine(terminal, parse.GetValue(quiet)))
