@@ -44,7 +44,7 @@ internal static class FinetuneCommand
             string folder = parse.GetRequiredValue(output), way = parse.GetRequiredValue(method), result = Path.Combine(folder, way == Full ? "model" : "adapter");
             Adapter.RequireFree(result);
             if (parse.GetValue(rate) is { } given && !(given > 0 && double.IsFinite(given))) throw new UsageException($"--lr: expected a number above 0, found {given.ToString(CultureInfo.InvariantCulture)}");
-            using var loaded = LoadedModel.Open(terminal, parse.GetValue(model), parse.GetValue(threads), quiet: parse.GetValue(quiet), cancellation: cancellation);
+            using var loaded = Opening.Load(terminal, parse.GetValue(model), parse.GetValue(threads), quiet: parse.GetValue(quiet), cancellation: cancellation);
             var template = new PromptTemplate(parse.GetRequiredValue(prompt), parse.GetRequiredValue(answer));
             template.Validate("--prompt, --answer");
             var layout = new PromptLayout(loaded.Tokenizer, loaded.Model);
