@@ -35,6 +35,7 @@ internal sealed class CommandLine
             DataCommand.Create(terminal),
             PretrainCommand.Create(terminal),
             PlanCommand.Create(terminal),
+            FinetuneCommand.Create(terminal),
             LogsCommand.Create(terminal),
             BenchCommand.Create(terminal),
         };
