@@ -24,12 +24,15 @@ internal sealed class CommandLine
             ScoreCommand.Create(terminal),
             LogitsCommand.Create(terminal),
             EvalCommand.Create(terminal),
+            ReportCommand.Create(terminal),
             InfoCommand.Create(terminal),
             PullCommand.Create(terminal),
             ConvertCommand.Create(terminal),
             TokenizeCommand.Create(terminal),
             DataCommand.Create(terminal),
             PretrainCommand.Create(terminal),
+            PlanCommand.Create(terminal),
+            LogsCommand.Create(terminal),
             BenchCommand.Create(terminal),
         };
         _root.Options.OfType<HelpOption>().Single().Action = new HelpWithExamples();

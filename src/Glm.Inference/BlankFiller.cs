@@ -143,8 +143,11 @@ public sealed partial class BlankFiller
             _tokenizer is null ? null : [.. blanks.Select(blank => blank.Text!)], score);
     }
 
-    // Pieces of our own vocabularies begin with the space before a word, so the space before a blank belongs to what fills it, as in training.
-    private static int[] Encode(Tokenizer tokenizer, string text) =>
+    /// <summary>
+    /// Ids of a text with blanks. Pieces of our own vocabularies begin with the space before a word, so there the space before a blank belongs to what fills it, as
+    /// in training.
+    /// </summary>
+    public static int[] Encode(Tokenizer tokenizer, string text) =>
         tokenizer.EncodeWithMasks(tokenizer is GlmTokenizer ? SpaceBeforeMask().Replace(text, "") : text);
 
     private static int FilledMask(ReadOnlySpan<int> ids, BlankTokens special) =>

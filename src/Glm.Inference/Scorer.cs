@@ -15,7 +15,6 @@ namespace Glm.Inference;
 public sealed class Scorer
 {
     private const int BatchTokens = 2048;
-    private const int LogitElements = 8 << 20;
 
     private readonly LanguageModel _model;
     private readonly Context _context;
@@ -33,7 +32,7 @@ public sealed class Scorer
     {
         _model = model;
         _context = new Context(workers, activationType) { InputBits = model.InputBits };
-        _start = special.Blanks is { } blanks ? [blanks.Continuation, blanks.Sop]
+        _start = special.Blanks is { } blanks ? [options?.ShortMask == true ? blanks.Mask : blanks.Continuation, blanks.Sop]
             : model.IsCausal || special.Before.Count == 2 ? [.. special.Before]
             : throw new GlmException("tokenizer: expected one with [gMASK] and sop to score texts, found neither");
         _options = options ?? new ScoringOptions();
@@ -69,11 +68,8 @@ public sealed class Scorer
                 scores[index][scored[index]++] = -MathF.Log(_model.VocabSize);
                 done++;
             }
-        foreach (var batch in Batches(texts.SelectMany((text, index) =>
-            ScoringWindow.Of(text, longest, stride, _start, _options.Unidirectional || _model.IsCausal).Select(window => (index, window)))))
+        foreach (var (batch, values) in ScoreWindows(texts, longest, stride, cancellation))
         {
-            cancellation.ThrowIfCancellationRequested();
-            float[] values = Score([.. batch.Select(item => item.Window)]);
             // Windows of a text come in order, and so do the tokens they score.
             int row = 0;
             foreach (var (text, window) in batch)
@@ -87,6 +83,45 @@ public sealed class Scorer
             progress?.Report(done);
         }
         return scores;
+    }
+
+    /// <summary>
+    /// Nats of several texts, and how many tokens were predicted: as <see cref="Score(IReadOnlyList{int[]}, IProgress{long}, CancellationToken)"/>, but with
+    /// <see cref="ScoringOptions.RepeatsOverlap"/>.
+    /// </summary>
+    public (double Nats, long Tokens)[] Nats(IReadOnlyList<int[]> texts, CancellationToken cancellation = default)
+    {
+        var sums = new (double Nats, long Tokens)[texts.Count];
+        if (!_options.RepeatsOverlap || _start.Length == 0)
+        {
+            foreach (var (scores, i) in Score(texts, null, cancellation).Select((scores, i) => (scores, i))) sums[i] = (-scores.Sum(score => (double)score), scores.Length);
+            return sums;
+        }
+        int longest = _options.MaxSequenceLength ?? _model.MaxSequenceLength;
+        foreach (var (batch, values) in ScoreWindows(texts, longest, _options.Stride ?? Math.Max(1, longest / 2), cancellation))
+        {
+            int row = 0;
+            foreach (var (text, window) in batch)
+                for (int end = row + window.Tokens.Length - window.ScoredFrom; row < end; row++) sums[text] = (sums[text].Nats - values[row], sums[text].Tokens + 1);
+        }
+        return sums;
+    }
+
+    /// <summary>The windows of texts in batches, with the log-probabilities of what they predict.</summary>
+    private IEnumerable<(List<(int Text, ScoringWindow Window)> Batch, float[] Values)> ScoreWindows(
+        IReadOnlyList<int[]> texts, int longest, int stride, CancellationToken cancellation)
+    {
+        foreach (var batch in Batches(texts.SelectMany((text, index) => Windows(text).Select(window => (index, window)))))
+        {
+            cancellation.ThrowIfCancellationRequested();
+            yield return (batch, Score([.. batch.Select(item => item.Window)]));
+        }
+
+        IEnumerable<ScoringWindow> Windows(int[] text)
+        {
+            var windows = ScoringWindow.Of(text, longest, stride, _start, _options.Unidirectional || _model.IsCausal);
+            return _options.RepeatsOverlap && _options.Unidirectional ? windows.Select(window => window with { ScoredFrom = _start.Length - 1 }) : windows;
+        }
     }
 
     /// <summary>Log-probabilities of the targets of some windows from where they count, one window after the other.</summary>
@@ -109,7 +144,7 @@ public sealed class Scorer
         var positions = new Positions(
             _context.Integers([.. places.Select(place => place.Token)]), _model.PositionAxes == 2 ? _context.Integers([.. places.Select(place => place.Block)]) : null);
         var hidden = _cache is null ? _model.Forward(_context, ids, positions, _model.Within(_context, segments)) : Forward(_cache, ids, positions, segments);
-        return LogProbabilities(hidden, [.. rows], [.. targets]);
+        return TargetScores.Of(_model, _context, hidden, [.. rows], [.. targets]);
     }
 
     /// <summary>The pass of whole windows whose attention reads what the cache holds of them.</summary>
@@ -125,24 +160,6 @@ public sealed class Scorer
         {
             foreach (var sequence in sequences) sequence.Release();
         }
-    }
-
-    // The logits of all rows at once would be the largest tensor by far.
-    private float[] LogProbabilities(Tensor hidden, int[] rows, int[] targets)
-    {
-        float[] values = new float[rows.Length];
-        int block = Math.Max(32, LogitElements / _model.VocabSize);
-        var mark = _context.Arena.Mark;
-        for (int start = 0; start < rows.Length; start += block, _context.Arena.Release(mark))
-        {
-            int count = Math.Min(block, rows.Length - start);
-            var logits = _model.Logits(_context, _context.SelectRows(hidden, _context.Integers(rows.AsSpan(start, count))));
-            var weights = _context.Floats(new float[count], count);
-            var (_, losses) = _context.CrossEntropy(logits, _context.Integers(targets.AsSpan(start, count)), weights);
-            losses.CopyTo(values.AsSpan(start, count));
-        }
-        for (int i = 0; i < values.Length; i++) values[i] = -values[i];
-        return values;
     }
 
     private static IEnumerable<List<(int Text, ScoringWindow Window)>> Batches(IEnumerable<(int Text, ScoringWindow Window)> windows)

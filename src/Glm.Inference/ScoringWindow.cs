@@ -15,6 +15,12 @@ public sealed record ScoringOptions
     /// <summary>Whether windows after the first see their context causally instead of bidirectionally.</summary>
     public bool Unidirectional { get; init; }
 
+    /// <summary>Whether windows begin with <c>[MASK]</c> where they would with <c>[gMASK]</c>.</summary>
+    public bool ShortMask { get; init; }
+
+    /// <summary>Whether unidirectional windows count again what they share with the one before, as the original's language modelling task does (spec 8.6); <see cref="Scorer.Nats"/> alone.</summary>
+    public bool RepeatsOverlap { get; init; }
+
     /// <summary>Lets attention read keys and values through a cache of this type, so that scores are those of cached decoding; null for keys and values as they are computed.</summary>
     public DType? CacheType { get; init; }
 }

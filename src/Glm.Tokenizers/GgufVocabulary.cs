@@ -9,12 +9,15 @@ namespace Glm.Tokenizers;
 /// <param name="Types"><c>tokenizer.ggml.token_type</c>, of pieces; the numbers are those of <see cref="PieceType"/>.</param>
 public sealed record GgufVocabulary(string File, string Model, string? Pre, IReadOnlyList<string> Tokens, IReadOnlyList<double>? Scores, IReadOnlyList<double>? Types)
 {
+    /// <summary>Whether it is of a kind that is supported.</summary>
+    public bool IsKnown => (Model, Pre) is ("llama", "chatglm-spm") or ("gpt2", "chatglm-bpe" or "glm4");
+
     /// <summary>The tokenizer.</summary>
     /// <exception cref="GlmException">The vocabulary is of no supported kind, or contradicts itself.</exception>
-    public Tokenizer Create() => (Model, Pre) switch
+    public Tokenizer Create() => (IsKnown, Model) switch
     {
-        ("llama", "chatglm-spm") => AppendedTokenizer.ChatGlm(Pieces(), VocabularyKind.ChatGlm3, File),
-        ("gpt2", "chatglm-bpe" or "glm4") => OfRanks(Ranks()),
+        (true, "llama") => AppendedTokenizer.ChatGlm(Pieces(), VocabularyKind.ChatGlm3, File),
+        (true, _) => OfRanks(Ranks()),
         _ => throw new GlmException($"{File}: tokenizer.ggml.model: expected llama with chatglm-spm, or gpt2 with chatglm-bpe or glm4, found {Model} with {Pre ?? "nothing"}"),
     };
 

@@ -99,6 +99,8 @@ public sealed class ConvertTests(TinyModel model) : IClassFixture<TinyModel>
         Assert.Equal(CommandRun.Of("tokenize", "encode", "--model", file, "ab").Success(), CommandRun.Of("tokenize", "encode", "--model", folder["b.gguf"], "ab").Success());
         var directory = CommandRun.Of("convert", file, folder["directory"], "--json", "--quiet").Json();
         Assert.True(directory.GetProperty("vocabulary").GetBoolean());
+        foreach (string path in new[] { file, folder["directory"] })
+            Assert.Equal("ChatGlm3", CommandRun.Of("info", path, "--json").Json().GetProperty("tokenizer").GetProperty("kind").GetString());
         Assert.Equal(CommandRun.Of("tokenize", "encode", "--model", file, "ab").Success(), CommandRun.Of("tokenize", "encode", "--model", folder["directory"], "ab").Success());
         string Logits(string path) => CommandRun.Of("logits", "--model", path, "--ids", "1,2,300", "--json").Success();
         Assert.Equal(Logits(file), Logits(folder["directory"]));

@@ -5,9 +5,11 @@ internal sealed class TemporaryFolder : IDisposable
 {
     private readonly string _path = Directory.CreateTempSubdirectory("glm-evaluation-").FullName;
 
+    public string Path => _path;
+
     public string Write(string name, string text)
     {
-        string path = Path.Combine(_path, name);
+        string path = System.IO.Path.Combine(_path, name);
         File.WriteAllText(path, text);
         return path;
     }

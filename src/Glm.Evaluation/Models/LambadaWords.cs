@@ -8,6 +8,9 @@ namespace Glm.Evaluation;
 /// </summary>
 internal sealed class LambadaWords
 {
+    /// <summary>Beams of the original's search, and the tokens that it may write.</summary>
+    public const int Beams = 16, NewTokens = 5;
+
     private const string Punctuation = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
 
     private readonly Tokenizer _tokenizer;
