@@ -23,6 +23,7 @@ internal sealed class CommandLine
             ScoreCommand.Create(terminal),
             LogitsCommand.Create(terminal),
             EvalCommand.Create(terminal),
+            ReportCommand.Create(terminal),
             InfoCommand.Create(terminal),
             PullCommand.Create(terminal),
             ConvertCommand.Create(terminal),
