@@ -22,7 +22,7 @@ internal static class ReportCharts
             {
                 Title = unit.Key is null || unit.Key == table.Measure ? table.Title : $"{table.Title}: {unit.Key}",
                 Description = $"{table.Measure}. The numbers are those of the table.",
-                Values = new Axis(unit.Key ?? table.Measure.Split(';')[0]) ,
+                Values = new Axis(unit.Key ?? table.Measure.Split(';')[0]),
                 Categories = [.. unit.Select(row => row.Name)],
                 Series = series,
                 Marks = chances,
@@ -65,7 +65,7 @@ internal static class ReportCharts
         double[] range = [tokens[0], tokens[^1]];
         var all = table.Rows[0];
         var levels = table.Columns.Select((column, i) => (Name: column, Value: all.Values[i], Slot: SlotOf(column, i))).Where(level => level.Name != Reference)
-            .Concat(report.Models.Select((model, i) => (Name: model.Label, Value: all.Ours[i]?.Value, Slot: SlotOfOurs(i)))).Where(level => level.Value is not null);
+            .Concat(report.Models.Select((model, i) => (Name: model.Label, Value: all.Ours[i]?.Value, Slot: SlotOfOurs(i)))).Append((Name: "chance", Value: 25, Slot: 5)).Where(level => level.Value is not null);
         return new LinePlot
         {
             Title = "MMLU while GLM-130B was trained",

@@ -92,11 +92,11 @@ public sealed record ReportTable
     /// <summary>For each model the mean over the rows that it has, with the means of the published columns over the same rows, so that both average the same tasks.</summary>
     private static IEnumerable<ReportRow> Averages(List<ReportRow> rows, int models)
     {
-        var sets = Enumerable.Range(0, models).Select(model => rows.Where(row => !row.Summary && row.Ours[model] is not null).ToList()).ToList();
+        var sets = Enumerable.Range(0, models).Select(model => rows.Where(row => !row.Summary && row.Ours[model] is not null && row.Values.Any(value => value is not null)).ToList()).ToList();
         foreach (var same in Enumerable.Range(0, models).Where(model => sets[model].Count > 1).GroupBy(model => string.Join('\n', sets[model].Select(row => row.Name))))
         {
             var averaged = sets[same.First()];
-            yield return new ReportRow($"average of the {averaged.Count} tasks run here",
+            yield return new ReportRow($"average of the {averaged.Count} that were run here",
                 [.. averaged[0].Values.Select((_, column) => averaged.All(row => row.Values[column] is not null) ? averaged.Average(row => row.Values[column]) : null)],
                 [.. Enumerable.Range(0, models).Select(model => same.Contains(model) ? Evaluation.Score.Mean([.. averaged.Select(row => row.Ours[model]!)]) : null)])
             { Summary = true, LowerIsBetter = averaged[0].LowerIsBetter };
