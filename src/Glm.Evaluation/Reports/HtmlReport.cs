@@ -32,8 +32,8 @@ public static class HtmlReport
     /// <summary>The drawings of a table; before its own, the paper's figure where there is one.</summary>
     internal static IEnumerable<Plot> Charts(Report report, ReportTable table)
     {
-        Plot? figure = table.Id switch { "mmlu" => ReportCharts.Mmlu(report), "bigbench-lite-0-shot" => ReportCharts.BigBenchLite(report), _ => null };
-        return figure is null ? ReportCharts.Of(table) : ReportCharts.Of(table).Prepend(figure);
+        var bars = ReportCharts.Of(table);
+        return table.Id == "mmlu" ? bars.Prepend<Plot>(ReportCharts.Mmlu(report, table)) : bars;
     }
 
     private static void Write(HtmlPage page, ReportTable table)
