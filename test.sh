@@ -10,11 +10,13 @@ esac
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_CLI_UI_LANGUAGE=en
 
 # Some tests compare with other programs; without one of these they are skipped.
-if ! command -v zstd xz spm_encode >/dev/null && command -v apt-get >/dev/null; then
+missing=
+for program in zstd xz spm_encode mpirun; do command -v "$program" >/dev/null || missing=1; done
+if [ -n "$missing" ] && command -v apt-get >/dev/null; then
   as_root=
   [ "$(id -u)" = 0 ] || as_root='sudo -n'
-  { $as_root apt-get update -q && $as_root apt-get install -q -y --no-install-recommends zstd xz-utils sentencepiece; } >/dev/null 2>&1 </dev/null ||
-    echo "test.sh: zstd, xz-utils and sentencepiece could not be installed; tests that need them are skipped" >&2
+  { $as_root apt-get update -q && $as_root apt-get install -q -y --no-install-recommends zstd xz-utils sentencepiece openmpi-bin; } >/dev/null 2>&1 </dev/null ||
+    echo "test.sh: zstd, xz-utils, sentencepiece and openmpi-bin could not be installed; tests that need them are skipped" >&2
 fi
 if ! dotnet --list-sdks 2>/dev/null | grep -q '^10\.'; then
   echo "test.sh: the .NET 10 SDK is needed; it was not found (https://dotnet.microsoft.com/download, or: apt install dotnet-sdk-10.0)" >&2

@@ -23,23 +23,12 @@ internal static class ModelFile
         using var line = new ProgressLine(terminal, quiet);
         var progress = new DirectProgress<PackingProgress>(state => line.Show($"packing the weights: {Units.Bytes(state.DoneBytes)} of {Units.Bytes(state.TotalBytes)}"));
         var model = PackedModel.Load(path, workers, progress, terminal.Error.WriteLine, cancellation);
-        if (memory is not null)
-        {
-            // What packing worked with is given back now, not when the collector sees fit.
-            GC.Collect();
-            GC.WaitForPendingFinalizers();
-        }
-        var limited = memory is { } bytes ? LimitedMemory.Fit(model, bytes, cacheType, tokens) : new LimitedMemory(model, null, 0);
-        if (adapter is null) return limited;
-        try
-        {
-            // Merged matrices would be copies, and those on disk cannot be changed.
-            return limited with { Model = Adapter.Apply(adapter, limited.Model, workers, merge: memory is null) };
-        }
-        catch
-        {
-            limited.Dispose();
-            throw;
-        }
+        // Merged matrices would be copies, and those on disk cannot be changed.
+        if (adapter is not null) model = Adapter.Apply(adapter, model, workers, merge: memory is null);
+        if (memory is not { } bytes) return new LimitedMemory(model, null, 0);
+        // What packing worked with is given back now, not when the collector sees fit.
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        return LimitedMemory.Fit(model, bytes, cacheType, tokens);
     }
 }

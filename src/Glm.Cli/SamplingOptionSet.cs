@@ -25,12 +25,12 @@ internal sealed class SamplingOptionSet
     {
         _chat = chat;
         string[] strategies = chat ? ["greedy", "sample"] : ["greedy", "sample", "beam"];
-        _strategy = new Option<string>("--strategy")
+        _strategy = OfModel(new Option<string>("--strategy")
         {
             HelpName = string.Join('|', strategies),
             Description = "How tokens are chosen",
             DefaultValueFactory = _ => "sample",
-        }.AcceptOnlyFromAmong(strategies);
+        }.AcceptOnlyFromAmong(strategies));
         _maxNewTokens = OfModel(Options.Number("--max-new-tokens", "N", $"Most tokens per {(chat ? "answer" : "blank")}", Standard.MaxNewTokens, 1, int.MaxValue));
         _temperature = OfModel(Options.Number("--temperature", "T", "Sampling: below 1 is safer, above 1 is wilder", Standard.Temperature, 0, 1e6));
         _topK = OfModel(Options.Number("--top-k", "K", "Sampling: only the K most probable tokens; 0 for all", Standard.TopK, 0, int.MaxValue));
@@ -56,7 +56,13 @@ internal sealed class SamplingOptionSet
     /// <summary>The options that were given, for the others those of <paramref name="standard"/>.</summary>
     public FillOptions Read(ParseResult parse, FillOptions standard) => standard with
     {
-        Strategy = parse.GetValue(_strategy) switch { "greedy" => StrategyKind.Greedy, "beam" => StrategyKind.Beam, _ => StrategyKind.Sample },
+        Strategy = parse.GetValue(_strategy) switch
+        {
+            "greedy" => StrategyKind.Greedy,
+            "sample" => StrategyKind.Sample,
+            "beam" => StrategyKind.Beam,
+            _ => standard.Strategy,
+        },
         MaxNewTokens = Given(parse, _maxNewTokens, standard.MaxNewTokens),
         Temperature = Given(parse, _temperature, standard.Temperature),
         TopK = Given(parse, _topK, standard.TopK),

@@ -20,16 +20,22 @@ internal sealed class TrainingView : IProgress<StepLog>
     private double _samplesPerSecond;
     private double[]? _validation;
 
-    private TrainingView(TrainingConfig config, Workers workers, Action<TrainingView, StepLog> show)
+    private TrainingView(TrainingConfig config, double peak, Action<TrainingView, StepLog> show)
     {
         _config = config;
-        _peak = Machine.FmaPeak(workers);
+        _peak = peak;
         _show = step => show(this, step);
     }
 
     /// <summary>Trains under a view.</summary>
     public static void Run(Terminal terminal, TrainingConfig config, Trainer trainer, Workers workers, bool quiet, CancellationToken cancellation)
     {
+        double peak = Machine.FmaPeak(workers);
+        trainer.Peak = peak;
+        trainer.Happened = happened =>
+        {
+            if (happened.Kind is not ("start" or "resume")) terminal.Error.WriteLine($"glm: {happened.Message}");
+        };
         if (quiet)
         {
             trainer.Run(null, cancellation);
@@ -37,12 +43,12 @@ internal sealed class TrainingView : IProgress<StepLog>
         else if (terminal.Log.Profile.Capabilities.Ansi)
         {
             var live = terminal.Log.Live(new Text("first step ..."));
-            live.Start(screen => trainer.Run(new TrainingView(config, workers, (view, step) => screen.UpdateTarget(view.Panel(step))), cancellation));
+            live.Start(screen => trainer.Run(new TrainingView(config, peak, (view, step) => screen.UpdateTarget(view.Panel(step))), cancellation));
         }
         else
         {
             using var line = new ProgressLine(terminal, quiet: false);
-            trainer.Run(new TrainingView(config, workers, (view, step) => line.Show(view.Line(step))), cancellation);
+            trainer.Run(new TrainingView(config, peak, (view, step) => line.Show(view.Line(step))), cancellation);
         }
     }
 
@@ -65,11 +71,11 @@ internal sealed class TrainingView : IProgress<StepLog>
         void Row(string name, IRenderable value) => grid.AddRow(new Markup($"[grey]{name}[/]"), value);
         Row("step", new Text($"{step.Step:N0}   {step.Samples:N0} of {_config.TrainSamples:N0} samples   {Left(step)} left"));
         Row("", new BreakdownChart().HideTags().AddItem("done", Done(step), Color.Aqua).AddItem("left", 1 - Done(step), Color.Grey23));
-        Row("loss", new Markup($"[bold]{step.Loss:F4}[/]   [[MASK]] {Number(step.SpanLoss)}   [[gMASK]] {Number(step.SuffixLoss)}"));
+        Row("loss", new Markup($"[bold]{step.Loss:F4}[/]   [[MASK]] {Number(step.SpanLoss)}   [[gMASK]] {Number(step.SuffixLoss)}{(step.MultitaskLoss is { } prompted ? $"   prompts {Number(prompted)}" : "")}"));
         Row("", new Text(Curve(40), new Style(Color.Aqua)));
         if (_validation is { Length: > 0 }) Row("held out", new Text(string.Join("   ", _validation.Select((loss, i) => $"{Path.GetFileName(_config.Validation[i].Path)} {loss:F4}"))));
         Row("speed", new Text($"{step.TokensPerSecond:N0} tok/s   {step.FlopsPerSecond / 1e9:N0} GFLOP/s, {Share(step):P0} of the multipliers' peak of {_peak:N0}"));
-        Row("optimiser", new Text($"rate {step.Rate:E2}   gradient norm {step.GradientNorm:F3}   batch {step.Batch}"));
+        Row("optimiser", new Text($"rate {step.Rate:E2}   gradient norm {step.GradientNorm:F3}   batch {step.Batch}{(step.LossScale is { } scale ? $"   loss scale {scale:N0}, {step.Overflows} overflows" : "")}{(step.Discarded > 0 ? $"   {step.Discarded:N0} samples discarded" : "")}"));
         return new Panel(grid).Header($" {Path.GetFileName(_config.Output)} ").Border(BoxBorder.Rounded).BorderColor(Color.Grey);
     }
 

@@ -11,7 +11,21 @@ internal static class VocabularyLocation
 
     /// <summary>Reads the vocabulary at a path.</summary>
     /// <exception cref="GlmException">There is none, it is damaged, or of no known kind.</exception>
-    public static Tokenizer Open(string path, IceOptions? ice = null) => IsGguf(path) ? OfGguf(path) : Tokenizer.Load(path, ice);
+    public static Tokenizer Open(string path, IceOptions? ice = null) => !IsGguf(path) ? Tokenizer.Load(path, ice)
+        : FindInGguf(path)?.Create() ?? throw new GlmException($"{path}: expected a vocabulary ({Prefix}tokens), found none");
+
+    /// <summary>The vocabulary of a GGUF file as a <c>tokenizer.model</c>; null of another path, and of a file without a vocabulary of a supported kind.</summary>
+    /// <exception cref="GlmException">The vocabulary is damaged.</exception>
+    public static byte[]? AsFile(string path) => IsGguf(path) && FindInGguf(path) is { IsKnown: true } vocabulary ? vocabulary.ToTokenizerModel() : null;
+
+    /// <summary>The vocabulary of a GGUF file; null if it has none.</summary>
+    /// <exception cref="GlmException">The file is damaged.</exception>
+    public static GgufVocabulary? FindInGguf(string path)
+    {
+        var metadata = GgufFile.Open(path).Metadata;
+        return metadata.FindStrings(Prefix + "tokens") is not { } tokens ? null : new GgufVocabulary(path, metadata.GetString(Prefix + "model"), metadata.FindString(Prefix + "pre"), tokens,
+            metadata.FindNumbers(Prefix + "scores"), metadata.FindNumbers(Prefix + "token_type"));
+    }
 
     private static bool IsGguf(string path)
     {
@@ -19,14 +33,6 @@ internal static class VocabularyLocation
         using var stream = File.OpenRead(path);
         Span<byte> magic = stackalloc byte[4];
         return stream.ReadAtLeast(magic, magic.Length, throwOnEndOfStream: false) == magic.Length && magic.SequenceEqual("GGUF"u8);
-    }
-
-    private static Tokenizer OfGguf(string path)
-    {
-        var metadata = GgufFile.Open(path).Metadata;
-        string[] tokens = metadata.FindStrings(Prefix + "tokens") ?? throw new GlmException($"{path}: expected a vocabulary ({Prefix}tokens), found none");
-        return new GgufVocabulary(path, metadata.GetString(Prefix + "model"), metadata.FindString(Prefix + "pre"), tokens,
-            metadata.FindNumbers(Prefix + "scores"), metadata.FindNumbers(Prefix + "token_type")).Create();
     }
 
     /// <summary>The vocabulary of a model as metadata of a GGUF file; null where it has none, or one that GGUF has no form for.</summary>

@@ -27,11 +27,14 @@ public sealed class ChatConversation
     private readonly List<(int[] Ids, KvCache.Sequence Sequence)> _past = [];
 
     /// <summary>An empty conversation.</summary>
-    public ChatConversation(Session session, ChatTemplate template)
+    /// <param name="session">The model.</param>
+    /// <param name="template">How it reads a chat.</param>
+    /// <param name="defaults">Its own configuration; what was published for it if null.</param>
+    public ChatConversation(Session session, ChatTemplate template, ChatDefaults? defaults = null)
     {
         _session = session;
         _template = template;
-        _defaults = ChatDefaults.Of(template.Tokenizer.Kind);
+        _defaults = defaults ?? ChatDefaults.Of(template.Tokenizer.Kind);
     }
 
     /// <summary>The messages so far, those of the system included.</summary>

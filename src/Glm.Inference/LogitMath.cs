@@ -49,4 +49,16 @@ internal static class LogitMath
         }
         return kept.Peek();
     }
+
+    /// <summary>The most probable tokens, the first one first; equal ones by id.</summary>
+    public static TokenProbability[] Top(ReadOnlySpan<float> x, int count, float logSum)
+    {
+        count = Math.Min(count, x.Length);
+        float least = KthLargest(x, count);
+        var top = new List<TokenProbability>(count + 1);
+        for (int i = 0; i < x.Length; i++)
+            if (x[i] >= least) top.Add(new TokenProbability(i, x[i] - logSum));
+        top.Sort((a, b) => a.LogProbability != b.LogProbability ? b.LogProbability.CompareTo(a.LogProbability) : a.Id.CompareTo(b.Id));
+        return [.. top.Take(count)];
+    }
 }

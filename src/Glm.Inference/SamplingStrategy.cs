@@ -65,8 +65,7 @@ public sealed class SamplingStrategy : DecodingStrategy
     /// <inheritdoc/>
     public override IReadOnlyList<BeamStep> Step(Span<float> logits, int vocabulary)
     {
-        Filter(logits, _options);
-        int token = Draw(logits);
+        int token = Choose(logits);
         _ids.Add(token);
         _done = _options.EndTokens.Contains(token);
         _step[0] = new BeamStep(0, token);
@@ -75,6 +74,24 @@ public sealed class SamplingStrategy : DecodingStrategy
 
     /// <inheritdoc/>
     public override IReadOnlyList<Candidate> Finish() => [new Candidate([.. _ids], 0)];
+
+    private int Choose(Span<float> logits)
+    {
+        if (_options is not ({ Temperature: 0 } or { TopK: 1 }))
+        {
+            Filter(logits, _options);
+            return Draw(logits);
+        }
+        Forbid(logits, _options.InvalidIds);
+        float largest = LogitMath.Max(logits);
+        return float.IsFinite(largest) ? logits.IndexOf(largest) : throw new GlmException($"the model's logits are not numbers (the largest is {largest})");
+    }
+
+    private static void Forbid(Span<float> logits, IReadOnlyList<int> ids)
+    {
+        for (int i = 0; i < ids.Count; i++)
+            if ((uint)ids[i] < (uint)logits.Length) logits[ids[i]] = LogitMath.Forbidden;
+    }
 
     /// <summary>
     /// Divides by the temperature, then forbids: invalid tokens, those below the k-th (ties stay), and over the softmax of what is left, in
@@ -86,8 +103,7 @@ public sealed class SamplingStrategy : DecodingStrategy
         float temperature = options.Temperature == 0 ? 1 : (float)options.Temperature;
         if (temperature != 1)
             foreach (ref float logit in logits) logit /= temperature;
-        for (int i = 0; i < options.InvalidIds.Count; i++)
-            if (options.InvalidIds[i] is var id && (uint)id < (uint)logits.Length) logits[id] = LogitMath.Forbidden;
+        Forbid(logits, options.InvalidIds);
         if (topK > 0 && topK < logits.Length)
         {
             float least = LogitMath.KthLargest(logits, topK);
@@ -121,6 +137,7 @@ public sealed class SamplingStrategy : DecodingStrategy
         int last = -1;
         for (int i = 0; i < logits.Length; i++)
         {
+            if (logits[i] == LogitMath.Forbidden) continue;
             double weight = Math.Exp(logits[i] - max);
             if (weight == 0) continue;
             last = i;

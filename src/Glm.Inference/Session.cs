@@ -9,8 +9,9 @@ namespace Glm.Inference;
 /// <param name="Positions">Position ids, as many.</param>
 /// <param name="Division">Length of the bidirectional context, counted from the sequence's first token; 0 is causal attention.</param>
 /// <param name="Blocks">Positions inside the blank, as many, for models that have them (<see cref="LanguageModel.PositionAxes"/>).</param>
+/// <param name="LogitRows">After how many of the last tokens logits are wanted.</param>
 public readonly record struct SessionInput(
-    KvCache.Sequence Sequence, ReadOnlyMemory<int> Ids, ReadOnlyMemory<int> Positions, int Division, ReadOnlyMemory<int> Blocks = default);
+    KvCache.Sequence Sequence, ReadOnlyMemory<int> Ids, ReadOnlyMemory<int> Positions, int Division, ReadOnlyMemory<int> Blocks = default, int LogitRows = 1);
 
 /// <summary>
 /// A model with the memory that running it takes: activations, cached keys and values, logits on the host. Serves one caller at a time;
@@ -31,9 +32,9 @@ public sealed class Session
     private readonly Action<int, Tensor> _afterLayer;
 
     // What a step works with, kept so that decoding allocates nothing.
-    private int[] _ids = [], _positions = [], _blocks = [], _last = [];
+    private int[] _ids = [], _positions = [], _blocks = [], _rows = [];
     private CachedSequence[] _sequences = [];
-    private int _count;
+    private int _count, _rowCount;
     private CancellationToken _cancellation;
     private float[] _logits = [];
 
@@ -42,12 +43,13 @@ public sealed class Session
     /// <param name="workers">Threads to compute with.</param>
     /// <param name="activationType">How activations are stored.</param>
     /// <param name="cacheType">How keys and values are stored.</param>
-    public Session(LanguageModel model, Workers workers, DType activationType = DType.Float32, DType cacheType = DType.Float32)
+    /// <param name="maxPages">Most pages of keys and values (<see cref="KvCache.MaxPages"/>).</param>
+    public Session(LanguageModel model, Workers workers, DType activationType = DType.Float32, DType cacheType = DType.Float32, int maxPages = int.MaxValue)
     {
         Model = model;
         _context = new Context(workers, activationType) { InputBits = model.InputBits };
         CacheType = cacheType;
-        Cache = new KvCache(model.NumLayers, model.Heads, cacheType);
+        Cache = new KvCache(model.NumLayers, model.Heads, cacheType) { MaxPages = maxPages };
         if (model.VirtualTokens is { } tokens) Cache.BeginWith(_context, tokens);
         _attend = (qkv, layer) => _context.CachedAttention(qkv, Model.Heads, Cache.Pages(layer), _sequences.AsSpan(0, _count), Model.Slopes);
         _afterLayer = (_, _) => _cancellation.ThrowIfCancellationRequested();
@@ -64,10 +66,10 @@ public sealed class Session
 
     /// <summary>Runs new tokens of some sequences through the model and appends them to the cache.</summary>
     /// <param name="inputs">One entry per sequence.</param>
-    /// <param name="allTokens">Whether logits are wanted after every token, or after the last one of each sequence alone.</param>
+    /// <param name="allTokens">Whether logits are wanted after every token, whatever the inputs say (<see cref="SessionInput.LogitRows"/>).</param>
     /// <param name="cancellation">Ends the computation between two layers; the sequences must then be released.</param>
     /// <returns>
-    /// Logits <c>[sequences or tokens, vocabulary]</c> in the order of the inputs. They lie in a buffer of the session, which the caller may
+    /// Logits <c>[wanted rows, vocabulary]</c> in the order of the inputs. They lie in a buffer of the session, which the caller may
     /// overwrite and the next call does.
     /// </returns>
     /// <exception cref="GlmException">An id or a position lies outside the model, or a causal model is given a bidirectional context.</exception>
@@ -81,7 +83,8 @@ public sealed class Session
                     break;
                 }
         var hidden = Forward(inputs, cancellation);
-        return ToHost(Model.Logits(_context, allTokens ? hidden : _context.SelectRows(hidden, _context.Integers(_last.AsSpan(0, _count)))));
+        if (allTokens) return ToHost(Model.Logits(_context, hidden));
+        return _rowCount == 0 ? [] : ToHost(Model.Logits(_context, _context.SelectRows(hidden, _context.Integers(_rows.AsSpan(0, _rowCount)))));
     }
 
     /// <summary>Runs all but the last piece of long contexts; returns what is left.</summary>
@@ -89,11 +92,11 @@ public sealed class Session
     {
         SessionInput[] rest = inputs.ToArray();
         for (int i = 0; i < rest.Length; i++)
-            while (rest[i].Ids.Length > PieceTokens)
+            while (rest[i].Ids.Length >= PieceTokens + Math.Max(1, rest[i].LogitRows))
             {
                 var (ids, positions) = (rest[i].Ids, rest[i].Positions);
                 if (ids.Length != positions.Length) break; // refused below
-                Forward([rest[i] with { Ids = ids[..PieceTokens], Positions = positions[..PieceTokens] }], cancellation);
+                Forward([rest[i] with { Ids = ids[..PieceTokens], Positions = positions[..PieceTokens], LogitRows = 0 }], cancellation);
                 rest[i] = rest[i] with { Ids = ids[PieceTokens..], Positions = positions[PieceTokens..] };
             }
         return rest;
@@ -105,6 +108,7 @@ public sealed class Session
         int tokens = 0;
         foreach (var input in inputs) tokens += input.Ids.Length;
         Reserve(tokens, inputs.Length);
+        _rowCount = 0;
         for (int i = 0, row = 0; i < inputs.Length; i++)
         {
             var input = inputs[i];
@@ -118,7 +122,7 @@ public sealed class Session
             input.Blocks.Span.CopyTo(_blocks.AsSpan(row));
             _sequences[i] = input.Sequence.Append(row, input.Ids.Length, input.Division);
             row += input.Ids.Length;
-            _last[i] = row - 1;
+            for (int wanted = Math.Min(input.LogitRows, input.Ids.Length); wanted > 0; wanted--) _rows[_rowCount++] = row - wanted;
         }
         _count = inputs.Length;
         _cancellation = cancellation;
@@ -130,8 +134,8 @@ public sealed class Session
 
     private void Reserve(int tokens, int sequences)
     {
-        if (_ids.Length < tokens) (_ids, _positions, _blocks) = (new int[tokens], new int[tokens], new int[tokens]);
-        if (_last.Length < sequences) (_last, _sequences) = (new int[sequences], new CachedSequence[sequences]);
+        if (_ids.Length < tokens) (_ids, _positions, _blocks, _rows) = (new int[tokens], new int[tokens], new int[tokens], new int[tokens]);
+        if (_sequences.Length < sequences) _sequences = new CachedSequence[sequences];
     }
 
     private Span<float> ToHost(Tensor logits)

@@ -9,40 +9,43 @@ namespace Glm.Models;
 /// <remarks>
 /// Noteworthy: Post-LN DeepNorm written so that each layer norm opens the sublayer after it, hence the residual carries the <em>normalised</em> input;
 /// one rotary embedding over whole heads; the fused projection is laid out by head, then query, key, value; the <em>second</em> half of the
-/// feed-forward projection is the gate; the output matrix is the embedding. Parameter names are those of the released checkpoints.
+/// feed-forward projection is the gate; the output matrix is the embedding. Parameter names are those of the released checkpoints. The placements of layer
+/// norms that the authors tried before (<see cref="Normalization"/>) differ in <see cref="Layer.Forward"/> alone.
 /// </remarks>
 public sealed class Glm130B : LanguageModel
 {
     private readonly RotaryTables _rotary;
+    private readonly ParallelLayers _parallel;
+    private readonly Tensor? _embedding, _finalNormGain, _finalNormBias;
 
     /// <summary>A model over given parameters.</summary>
     /// <param name="config">Its shape.</param>
-    /// <param name="parameter">Gives the tensor of a name; matrices may be quantised by output row.</param>
+    /// <param name="parameter">Gives the tensor of a name, or this process' share of it; matrices may be quantised by output row.</param>
+    /// <param name="part">What of the model this process holds; all of it if null.</param>
     /// <exception cref="GlmException">A tensor has another shape than the configuration says.</exception>
-    public Glm130B(Glm130BConfig config, Func<string, Tensor> parameter) : base(config.Validated("model"), parameter)
+    public Glm130B(Glm130BConfig config, Func<string, Tensor> parameter, ModelPart? part = null)
+        : base((part ??= ModelPart.Whole(config.NumLayers)).Shape(config.Validated("model").Shape), part.Parameters(config), parameter)
     {
         Config = config;
-        WordEmbeddings = Parameter("transformer.word_embeddings.weight");
-        Layers = [.. Enumerable.Range(0, config.NumLayers).Select(i => new Layer(this, i, name => Parameter($"transformer.layers.{i}.{name}")))];
-        FinalNormGain = Parameter("transformer.final_layernorm.weight");
-        FinalNormBias = Parameter("transformer.final_layernorm.bias");
+        Part = part;
+        _parallel = new ParallelLayers(part.Tensors);
+        if (part.HasEmbedding || part.HasHead) _embedding = Parameter("transformer.word_embeddings.weight");
+        Layers = [.. Enumerable.Range(part.FirstLayer, part.EndLayer - part.FirstLayer).Select(i => new Layer(this, i, name => Parameter($"transformer.layers.{i}.{name}")))];
+        if (part.HasHead) (_finalNormGain, _finalNormBias) = (Parameter("transformer.final_layernorm.weight"), Parameter("transformer.final_layernorm.bias"));
         _rotary = new RotaryTables(config.MaxSequenceLength, config.HeadSize, config.RotaryMode);
     }
 
     /// <summary>The shape.</summary>
     public override Glm130BConfig Config { get; }
 
-    /// <summary>Embedding and output matrix <c>[vocabulary, hidden]</c>.</summary>
-    public override Tensor WordEmbeddings { get; }
+    /// <summary>What of the model this process holds.</summary>
+    public ModelPart Part { get; }
 
-    /// <summary>The layers, first to last.</summary>
+    /// <summary>Embedding and output matrix <c>[vocabulary, hidden]</c>, or this rank's rows of it.</summary>
+    public override Tensor WordEmbeddings => _embedding ?? throw new InvalidOperationException("neither the embedding nor the output is in this part of the model");
+
+    /// <summary>The layers of this part, first to last.</summary>
     public IReadOnlyList<Layer> Layers { get; }
-
-    /// <summary>Gain of the last layer norm <c>[hidden]</c>.</summary>
-    public Tensor FinalNormGain { get; }
-
-    /// <summary>Bias of the last layer norm <c>[hidden]</c>.</summary>
-    public Tensor FinalNormBias { get; }
 
     /// <summary>Dropout on the embedding output and on both sublayers' outputs, while training (spec 1.1).</summary>
     public float HiddenDropout { get; init; }
@@ -55,6 +58,12 @@ public sealed class Glm130B : LanguageModel
 
     /// <summary>Whether the shrink also applies where logits are computed, as GLM-130B did from 30 May on.</summary>
     public bool ShrinkOutputGradient { get; init; } = true;
+
+    /// <summary>Told in the backward pass which layer's parameters have all of the micro-batch's gradients.</summary>
+    public Action<int>? LayerDone { get; set; }
+
+    /// <summary>Whether the softmax is computed in binary16 where activations are, without query-key layer scaling; GLM-130B's is not (spec 1.6).</summary>
+    public bool HalfSoftmax { get; init; }
 
     /// <summary>Whether a training step keeps each layer's input alone and computes the layer again on the way back.</summary>
     public bool RecomputeActivations { get; init; }
@@ -79,35 +88,67 @@ public sealed class Glm130B : LanguageModel
             yield return (layer + "mlp.dense_h_to_4h.bias", [2 * inner]);
             yield return (layer + "mlp.dense_4h_to_h.weight", [hidden, inner]);
             yield return (layer + "mlp.dense_4h_to_h.bias", [hidden]);
+            if (config.Normalization != Normalization.SandwichLn) continue;
+            yield return (layer + "third_layernorm.weight", [hidden]);
+            yield return (layer + "third_layernorm.bias", [hidden]);
+            yield return (layer + "fourth_layernorm.weight", [hidden]);
+            yield return (layer + "fourth_layernorm.bias", [hidden]);
         }
         yield return ("transformer.final_layernorm.weight", [hidden]);
         yield return ("transformer.final_layernorm.bias", [hidden]);
     }
 
     /// <inheritdoc/>
-    public override Tensor Forward(Context context, Tensor ids, Positions positions, Attend attend, Action<int, Tensor>? observe = null)
+    public override Tensor Forward(Context context, Tensor ids, Positions positions, Attend attend, Action<int, Tensor>? observe = null) =>
+        RunPart(context, ids, positions, attend, observe);
+
+    /// <summary>What this part makes of its input: of the tokens' ids if it begins with the embedding, otherwise of the last part's output <c>[tokens, hidden]</c>.</summary>
+    /// <inheritdoc cref="Forward"/>
+    public Tensor RunPart(Context context, Tensor input, Positions positions, Attend attend, Action<int, Tensor>? observe = null)
     {
-        var x = RunLayers(context, Embed(context, ids), positions, attend, observe);
-        return context.LayerNorm(x, FinalNormGain, FinalNormBias, Config.LayernormEpsilon);
+        var x = RunLayers(context, Part.HasEmbedding ? Embed(context, input) : input, positions, attend, observe);
+        return Part.HasHead ? context.LayerNorm(x, _finalNormGain!, _finalNormBias!, Config.LayernormEpsilon) : x;
     }
 
     /// <inheritdoc/>
     public override Attend Within(Context context, AttentionSegment[] segments) =>
-        (qkv, _) => context.Attention(qkv, Heads, segments, AttentionDropout);
+        (qkv, layer) => context.Attention(
+            qkv, Heads, segments, AttentionDropout, precision: HalfSoftmax ? new ScorePrecision(HalfSoftmax: true) : new ScorePrecision(LayerScale: layer + 1));
 
-    private protected override Tensor RunLayer(Context context, int layer, Tensor x, Positions positions, Attend attend) =>
-        RecomputeActivations ? Recompute(context, layer, x, positions.Tokens, attend) : Layers[layer].Forward(context, x, positions.Tokens, attend);
+    private protected override int LayersHere => Layers.Count;
+
+    private protected override LanguageModel Create(Func<string, Tensor> parameter) => new Glm130B(Config, parameter, Part);
+
+    private protected override Tensor RunLayer(Context context, int layer, Tensor x, Positions positions, Attend attend)
+    {
+        context.BeginSection(Layers[layer].Index + 1);
+        if (context.Recording && LayerDone is { } done) x = Announced(context, x, Layers[layer].Index, done);
+        return RecomputeActivations ? Recompute(context, layer, x, positions.Tokens, attend) : Layers[layer].Forward(context, x, positions.Tokens, attend);
+    }
+
+    private static Tensor Announced(Context context, Tensor x, int layer, Action<int> done) => context.Through(x, null, _ => done(layer));
 
     private Tensor Recompute(Context context, int layer, Tensor x, Tensor positions, Attend attend) =>
         context.Recompute(x, kept => Layers[layer].Forward(context, kept, positions, attend));
 
     /// <summary>Word embeddings of the tokens <c>[tokens, hidden]</c>.</summary>
     public Tensor Embed(Context context, Tensor ids) =>
-        context.Dropout(context.Embedding(WordEmbeddings, ids, EmbeddingGradientShrink), HiddenDropout);
+        context.Dropout(_parallel.Embedding(context, WordEmbeddings, ids, EmbeddingGradientShrink), HiddenDropout);
 
     /// <summary>Float32 logits over the whole vocabulary <c>[rows, vocabulary]</c>; ids without a meaning are not masked (spec 11.9).</summary>
-    public override Tensor Logits(Context context, Tensor hidden) => context.Linear(
-        hidden, WordEmbeddings, outputType: DType.Float32, weightGradientScale: ShrinkOutputGradient ? EmbeddingGradientShrink : 1);
+    public override Tensor Logits(Context context, Tensor hidden) => _parallel.Gather(context, PartLogits(context, hidden));
+
+    /// <summary>Cross entropy of the rows' next tokens, without any rank having the logits of the whole vocabulary (<see cref="CrossEntropyOperation.CrossEntropy"/>).</summary>
+    /// <param name="context">Where to run.</param>
+    /// <param name="hidden">Output of the last part <c>[rows, hidden]</c>.</param>
+    /// <param name="targets">Int32 <c>[rows]</c>.</param>
+    /// <param name="weights">Float32 <c>[rows]</c>.</param>
+    public (Tensor Loss, Tensor TokenLosses) Loss(Context context, Tensor hidden, Tensor targets, Tensor weights) =>
+        _parallel.CrossEntropy(context, PartLogits(context, hidden), targets, weights);
+
+    /// <summary>Logits of this rank's share of the vocabulary.</summary>
+    private Tensor PartLogits(Context context, Tensor hidden) => context.RoundAsActivation(context.Linear(
+        _parallel.Enter(context, hidden), WordEmbeddings, outputType: DType.Float32, weightGradientScale: ShrinkOutputGradient ? EmbeddingGradientShrink : 1));
 
     /// <summary>One transformer layer.</summary>
     public sealed class Layer
@@ -115,6 +156,7 @@ public sealed class Glm130B : LanguageModel
         private readonly Glm130B _model;
         private readonly Tensor _inputNormGain, _inputNormBias, _qkvWeight, _qkvBias, _denseWeight, _denseBias;
         private readonly Tensor _postNormGain, _postNormBias, _upWeight, _upBias, _downWeight, _downBias;
+        private readonly (Tensor Gain, Tensor Bias)? _attentionNorm, _feedForwardNorm;
 
         internal Layer(Glm130B model, int index, Func<string, Tensor> parameter)
         {
@@ -132,31 +174,42 @@ public sealed class Glm130B : LanguageModel
             _upBias = parameter("mlp.dense_h_to_4h.bias");
             _downWeight = parameter("mlp.dense_4h_to_h.weight");
             _downBias = parameter("mlp.dense_4h_to_h.bias");
+            if (model.Config.Normalization != Normalization.SandwichLn) return;
+            _attentionNorm = (parameter("third_layernorm.weight"), parameter("third_layernorm.bias"));
+            _feedForwardNorm = (parameter("fourth_layernorm.weight"), parameter("fourth_layernorm.bias"));
         }
 
         /// <summary>Which layer of the model this is.</summary>
         public int Index { get; }
 
-        /// <summary>a = LN(x), m = LN(alpha a + Attention(a)), output alpha m + MLP(m), all <c>[tokens, hidden]</c>.</summary>
+        /// <summary>
+        /// a = LN(x), m = LN(alpha a + Attention(a)), output alpha m + MLP(m), all <c>[tokens, hidden]</c>. Where the residual stream is not normalised:
+        /// y = x + Attention(LN(x)), output y + MLP(LN(y)), of Sandwich-LN with the outputs of both sublayers normalised as well.
+        /// </summary>
         public Tensor Forward(Context context, Tensor x, Tensor positions, Attend attend)
         {
             float alpha = _model.Config.Alpha, epsilon = _model.Config.LayernormEpsilon;
+            bool inside = _model.Config.NormalizesInside;
             var a = context.LayerNorm(x, _inputNormGain, _inputNormBias, epsilon);
-            var m = context.LayerNorm(context.Residual(a, Attention(context, a, positions, attend), alpha), _postNormGain, _postNormBias, epsilon);
-            return context.Residual(m, FeedForward(context, m), alpha);
+            var y = context.Residual(inside ? x : a, Normalized(context, Attention(context, a, positions, attend), _attentionNorm), alpha);
+            var m = context.LayerNorm(y, _postNormGain, _postNormBias, epsilon);
+            return context.Residual(inside ? y : m, Normalized(context, FeedForward(context, m), _feedForwardNorm), alpha);
         }
+
+        private Tensor Normalized(Context context, Tensor output, (Tensor Gain, Tensor Bias)? norm) =>
+            norm is var (gain, bias) ? context.LayerNorm(output, gain, bias, _model.Config.LayernormEpsilon) : output;
 
         private Tensor Attention(Context context, Tensor a, Tensor positions, Attend attend)
         {
-            var qkv = context.Linear(a, _qkvWeight, _qkvBias);
+            var qkv = context.Linear(_model._parallel.Enter(context, a), _qkvWeight, _qkvBias);
             context.Rotary(qkv, _model.Heads, positions, _model._rotary.Cos, _model._rotary.Sin);
-            return context.Dropout(context.Linear(attend(qkv, Index), _denseWeight, _denseBias), _model.HiddenDropout);
+            return context.Dropout(_model._parallel.Leave(context, attend(qkv, Index), _denseWeight, _denseBias), _model.HiddenDropout);
         }
 
         private Tensor FeedForward(Context context, Tensor m)
         {
-            var inner = context.GeGlu(context.Linear(m, _upWeight, _upBias));
-            return context.Dropout(context.Linear(inner, _downWeight, _downBias), _model.HiddenDropout);
+            var inner = context.GeGlu(context.Linear(_model._parallel.Enter(context, m), _upWeight, _upBias));
+            return context.Dropout(_model._parallel.Leave(context, inner, _downWeight, _downBias), _model.HiddenDropout);
         }
     }
 }

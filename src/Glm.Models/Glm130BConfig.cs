@@ -19,6 +19,26 @@ public enum RotaryMode
     Fp16Table,
 }
 
+/// <summary>Where the layers of a model normalise (paper section 2.3, spec 4.4); the names are those of <c>config.json</c>. F is a sublayer.</summary>
+public enum Normalization
+{
+    /// <summary>LN(alpha x + F(x)), alpha = sqrt(2 layers): GLM-130B.</summary>
+    [JsonStringEnumMemberName("deepnorm")]
+    DeepNorm,
+
+    /// <summary>LN(x + F(x)).</summary>
+    [JsonStringEnumMemberName("post-ln")]
+    PostLn,
+
+    /// <summary>x + F(LN(x)).</summary>
+    [JsonStringEnumMemberName("pre-ln")]
+    PreLn,
+
+    /// <summary>x + LN(F(LN(x))), with two more layer norms in each layer.</summary>
+    [JsonStringEnumMemberName("sandwich-ln")]
+    SandwichLn,
+}
+
 /// <summary>The shape of a model of the GLM-130B architecture; <c>config.json</c> carries the same names in snake case.</summary>
 public sealed record Glm130BConfig : ModelConfig
 {
@@ -52,6 +72,10 @@ public sealed record Glm130BConfig : ModelConfig
     /// <summary>Added to the variance in layer norms.</summary>
     public float LayernormEpsilon { get; init; } = 1e-5f;
 
+    /// <summary>Where layers normalise; told in files where it is not GLM-130B's own.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public Normalization Normalization { get; init; }
+
     /// <summary>Rounding of the rotary angles.</summary>
     public RotaryMode RotaryMode { get; init; } = RotaryMode.Exact;
 
@@ -59,9 +83,13 @@ public sealed record Glm130BConfig : ModelConfig
     [JsonIgnore]
     public int HeadSize => HiddenSize / NumAttentionHeads;
 
-    /// <summary>The DeepNorm factor of the residual branch, sqrt(2 layers) (spec 1.3).</summary>
+    /// <summary>Factor of the residual branch: DeepNorm's sqrt(2 layers) (spec 1.3), otherwise 1.</summary>
     [JsonIgnore]
-    public float Alpha => MathF.Sqrt(2f * NumLayers);
+    public float Alpha => Normalization == Normalization.DeepNorm ? MathF.Sqrt(2f * NumLayers) : 1;
+
+    /// <summary>Whether the residual stream itself is never normalised between layers.</summary>
+    [JsonIgnore]
+    public bool NormalizesInside => Normalization is Normalization.PreLn or Normalization.SandwichLn;
 
     /// <inheritdoc/>
     [JsonIgnore]

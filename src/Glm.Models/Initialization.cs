@@ -8,6 +8,8 @@ public static class Initialization
     /// <summary>
     /// A float32 model with Xavier-normal matrices, std = gain sqrt(2 / (fan in + fan out)): gain beta = (2 layers)^-0.5 for values, attention dense and
     /// both feed-forward matrices, 1 for the embedding, queries and keys; biases 0, layer norms (1, 0). Every tensor draws from its own random stream.
+    /// Other placements of layer norms have no rule of their own for it: with Pre-LN and Sandwich-LN beta falls on what is added to the residual stream, attention
+    /// dense and the last feed-forward matrix, as Megatron has it; with Post-LN on nothing.
     /// </summary>
     /// <param name="config">The shape.</param>
     /// <param name="seed">Key of the random numbers.</param>
@@ -16,27 +18,36 @@ public static class Initialization
     /// Reproduces the original's slip: beta falls on the last third of the rows of the fused projection, that is on queries, keys and values of the last
     /// third of the heads, instead of on the values of every head.
     /// </param>
-    public static Dictionary<string, Tensor> DeepNorm(Glm130BConfig config, ulong seed, double gain = 1, bool originalQkvGain = false)
+    /// <param name="part">What of the model is wanted: the numbers are those of the whole, however it is shared out; all of it if null.</param>
+    public static Dictionary<string, Tensor> DeepNorm(Glm130BConfig config, ulong seed, double gain = 1, bool originalQkvGain = false, ModelPart? part = null)
     {
         double beta = gain / Math.Sqrt(2.0 * config.NumLayers);
         var tensors = new Dictionary<string, Tensor>();
         ulong stream = 0;
         foreach (var (name, shape) in Glm130B.Shapes(config))
         {
-            var tensor = tensors[name] = Tensor.Zeros(DType.Float32, shape);
             stream++;
+            if (part is null) tensors[name] = Whole(name, shape, stream);
+            else if (part.Has(name)) tensors[name] = Sharding.Part(name, Whole(name, shape, stream), part.Tensors.Rank, part.Tensors.Size);
+        }
+        return tensors;
+
+        Tensor Whole(string name, int[] shape, ulong stream)
+        {
+            var tensor = Tensor.Zeros(DType.Float32, shape);
             if (name.EndsWith("layernorm.weight", StringComparison.Ordinal)) TensorMath.Fill(tensor, 1);
-            if (shape.Length == 1) continue;
+            if (shape.Length == 1) return tensor;
             bool up = name.EndsWith("dense_h_to_4h.weight", StringComparison.Ordinal);
             bool qkv = name.EndsWith("query_key_value.weight", StringComparison.Ordinal);
             // The projections of one call count one by one: the two halves of the gated layer, and query, key and value.
             int fanOut = up ? shape[0] / 2 : qkv ? shape[0] / 3 : shape[0];
             double xavier = Math.Sqrt(2.0 / (fanOut + shape[1]));
-            double factor = name.Contains("word_embeddings") || qkv ? 1 : beta;
-            TensorMath.FillNormal(tensor, factor * xavier, seed, stream);
-            if (qkv) ScaleValues(tensor, config, (float)beta, originalQkvGain);
+            bool scaled = config.Normalization == Normalization.DeepNorm ? !qkv && !name.Contains("word_embeddings")
+                : config.NormalizesInside && (name.EndsWith("attention.dense.weight", StringComparison.Ordinal) || name.EndsWith("dense_4h_to_h.weight", StringComparison.Ordinal));
+            TensorMath.FillNormal(tensor, (scaled ? beta : 1) * xavier, seed, stream);
+            if (qkv && config.Normalization == Normalization.DeepNorm) ScaleValues(tensor, config, (float)beta, originalQkvGain);
+            return tensor;
         }
-        return tensors;
     }
 
     private static void ScaleValues(Tensor qkv, Glm130BConfig config, float beta, bool originalQkvGain)

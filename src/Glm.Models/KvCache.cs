@@ -27,6 +27,18 @@ public sealed class KvCache
     /// <summary>Pages that hold tokens of some sequence.</summary>
     public int UsedPages => _users.Count - _free.Count;
 
+    /// <summary>Most pages that it grows to; whoever appends sees to it that there are enough.</summary>
+    public int MaxPages { get; init; } = int.MaxValue;
+
+    /// <summary>Pages that can still be taken.</summary>
+    public int FreePages => MaxPages - UsedPages;
+
+    /// <summary>Pages that a sequence of so many tokens takes, those of virtual tokens included.</summary>
+    public int PagesOf(int tokens) => ((_beginning?.Length ?? 0) + tokens + CachedAttentionOperation.PageTokens - 1) / CachedAttentionOperation.PageTokens;
+
+    /// <summary>Bytes that one page takes in all layers.</summary>
+    public long PageBytes => _pages.Length * CachedAttentionOperation.TokenBytes(_type, _heads) * CachedAttentionOperation.PageTokens;
+
     /// <summary>The pages of one layer (<see cref="CachedAttentionOperation.NewPages"/>).</summary>
     public Tensor Pages(int layer) => _pages[layer];
 
@@ -50,7 +62,11 @@ public sealed class KvCache
 
     private int Take()
     {
-        if (_free.Count == 0) Grow(2 * _users.Count);
+        if (_free.Count == 0)
+        {
+            if (_users.Count >= MaxPages) throw new InvalidOperationException($"all {MaxPages} pages of keys and values are in use");
+            Grow((int)Math.Min(2L * _users.Count, Math.Max(MaxPages, _users.Count + 1)));
+        }
         int page = _free.Pop();
         _users[page] = 1;
         return page;
@@ -103,7 +119,7 @@ public sealed class KvCache
         public CachedSequence Append(int firstRow, int tokens, int division)
         {
             int before = _cache._beginning?.Length ?? 0, past = before + Length;
-            if (_table.Count == 0 && before > 0) Share(_cache._beginning!);
+            if (_table.Count == 0 && before > 0) Share(_cache._beginning!, _cache._beginning!._table.Count);
             int last = _table.Count - 1;
             if (past % CachedAttentionOperation.PageTokens != 0 && _cache._users[_table[last]] > 1) _table[last] = _cache.OwnCopy(_table[last]);
             Length += tokens;
@@ -111,18 +127,43 @@ public sealed class KvCache
             return new CachedSequence(firstRow, tokens, past, division == 0 ? 0 : before + division, _table);
         }
 
-        /// <summary>A second sequence with the same past, sharing its pages.</summary>
-        public Sequence Fork()
+        /// <summary>Pages that <see cref="Append"/> of so many tokens takes from the cache.</summary>
+        public int NewPages(int tokens)
         {
-            var fork = new Sequence(_cache) { Length = Length };
-            fork.Share(this);
+            int before = _cache._beginning?.Length ?? 0, past = before + Length, pages = _cache.PagesOf(Length + tokens) - _table.Count;
+            // The pages of virtual tokens are there already, and shared; what is shared and not full is copied.
+            if (_table.Count == 0 && before > 0) pages -= _cache._beginning!._table.Count;
+            bool shared = past % CachedAttentionOperation.PageTokens != 0 && (_table.Count == 0 || _cache._users[_table[^1]] > 1);
+            return pages + (shared ? 1 : 0);
+        }
+
+        /// <summary>A second sequence with the same past, sharing its pages.</summary>
+        public Sequence Fork() => Fork(Length);
+
+        /// <summary>A second sequence with the first <paramref name="tokens"/> tokens of the past, sharing the pages that they lie in.</summary>
+        public Sequence Fork(int tokens)
+        {
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(tokens, Length);
+            var fork = new Sequence(_cache) { Length = tokens };
+            if (_table.Count > 0) fork.Share(this, _cache.PagesOf(tokens));
             return fork;
         }
 
-        private void Share(Sequence other)
+        /// <summary>Forgets the tokens from <paramref name="tokens"/> on.</summary>
+        public void Truncate(int tokens)
         {
-            _table.AddRange(other._table);
-            foreach (int page in _table) _cache._users[page]++;
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(tokens, Length);
+            Length = tokens;
+            for (int pages = _cache.PagesOf(tokens); _table.Count > pages; _table.RemoveAt(_table.Count - 1)) _cache.Drop(_table[^1]);
+        }
+
+        private void Share(Sequence other, int pages)
+        {
+            for (int i = 0; i < pages; i++)
+            {
+                _table.Add(other._table[i]);
+                _cache._users[other._table[i]]++;
+            }
         }
 
         /// <summary>Gives the pages back; the sequence is empty then.</summary>

@@ -12,11 +12,15 @@ public abstract class LanguageModel
     /// <param name="config">Its shape.</param>
     /// <param name="parameter">Gives the tensor of a name.</param>
     /// <exception cref="GlmException">A tensor has another shape than it should.</exception>
-    private protected LanguageModel(ModelConfig config, Func<string, Tensor> parameter)
+    private protected LanguageModel(ModelConfig config, Func<string, Tensor> parameter) : this(config.Shape, config.Parameters(), parameter) { }
+
+    /// <summary>A part of a model.</summary>
+    /// <inheritdoc cref="LanguageModel(ModelConfig, Func{string, Tensor})"/>
+    private protected LanguageModel(ModelShape modelShape, IEnumerable<(string Name, int[] Shape)> wanted, Func<string, Tensor> parameter)
     {
-        _shape = config.Shape;
+        _shape = modelShape;
         var parameters = new List<(string, Tensor)>();
-        foreach (var (name, shape) in config.Parameters())
+        foreach (var (name, shape) in wanted)
         {
             var tensor = parameter(name);
             if (!tensor.Shape.SequenceEqual(shape))
@@ -97,7 +101,7 @@ public abstract class LanguageModel
     /// <param name="parameter">Gives the tensor of a name.</param>
     public LanguageModel With(Func<string, Tensor> parameter)
     {
-        var model = Config.Create(parameter);
+        var model = Create(parameter);
         model.InputBits = InputBits;
         model.VirtualTokens = VirtualTokens;
         return model;
@@ -107,17 +111,23 @@ public abstract class LanguageModel
     public LanguageModel Packed(Workers workers) =>
         With(name => Parameter(name) is { IsQuantized: true, IsPacked: false } matrix && (matrix != WordEmbeddings || matrix == OutputMatrix) ? matrix.Pack(workers) : Parameter(name));
 
+    /// <summary>A model of this configuration, or the same part of it, over other parameters.</summary>
+    private protected virtual LanguageModel Create(Func<string, Tensor> parameter) => Config.Create(parameter);
+
     /// <summary>The parameter of a name.</summary>
     private protected Tensor Parameter(string name) => _byName[name];
 
     /// <summary>The output of one layer, <c>[tokens, hidden]</c> like its input <paramref name="x"/>.</summary>
     private protected abstract Tensor RunLayer(Context context, int layer, Tensor x, Positions positions, Attend attend);
 
+    /// <summary>Number of layers that this process has.</summary>
+    private protected virtual int LayersHere => NumLayers;
+
     /// <summary>Lets all layers follow one another.</summary>
     private protected Tensor RunLayers(Context context, Tensor x, Positions positions, Attend attend, Action<int, Tensor>? observe)
     {
         observe?.Invoke(-1, x);
-        for (int i = 0; i < NumLayers; i++)
+        for (int i = 0; i < LayersHere; i++)
         {
             var mark = context.Arena.Mark;
             var y = RunLayer(context, i, x, positions, attend);

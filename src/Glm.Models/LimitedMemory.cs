@@ -27,7 +27,7 @@ public sealed record LimitedMemory(LanguageModel Model, WeightStream? Stream, lo
     /// <exception cref="GlmException">It cannot run in so little memory, or a weight that does not fit lies in no file that it could be read from.</exception>
     public static LimitedMemory Fit(LanguageModel model, long memory, DType cacheType, int? tokens = null)
     {
-        long working = WorkingBytes(model.Config, cacheType, tokens), weights = memory - working;
+        long working = WorkingBytes(model.Config, cacheType, tokens) + AdapterBytes(model), weights = memory - working;
         long needed = Math.Min(Matrices(model).Sum(Size), SmallestRing);
         if (weights < needed) throw new GlmException($"memory: expected at least {working + needed:N0} bytes for this model, found {memory:N0}");
         return Spread(model, weights, Math.Clamp(weights / 8, SmallestRing, LargestRing));
@@ -80,6 +80,10 @@ public sealed record LimitedMemory(LanguageModel Model, WeightStream? Stream, lo
         long perToken = sizeof(float) * (8L * shape.Hidden + 2L * shape.Heads.Heads * shape.Heads.HeadSize + 5L * shape.Inner);
         return ProgramBytes + tokens * ModelSize.CacheBytesPerToken(config, cacheType) + together * perToken + sizeof(float) * 4L * shape.Vocabulary;
     }
+
+    /// <summary>What an adapter beside the model takes.</summary>
+    private static long AdapterBytes(LanguageModel model) =>
+        (model.VirtualTokens?.Bytes ?? 0) + model.Parameters.Sum(p => p.Tensor.Addition is { } addition ? addition.Down.Bytes + addition.Up.Bytes : 0);
 
     /// <summary>Stops the reading.</summary>
     public void Dispose() => Stream?.Dispose();

@@ -13,6 +13,9 @@ public sealed class VirtualTokens
     /// <summary>Number of virtual tokens.</summary>
     public int Count { get; }
 
+    /// <summary>Memory they take.</summary>
+    internal long Bytes => Layers.Sum(layer => layer.Bytes);
+
     /// <summary>For each layer rows of its fused projection <c>[tokens, queries, keys and values]</c>, whose queries mean nothing.</summary>
     internal IReadOnlyList<Tensor> Layers { get; }
 

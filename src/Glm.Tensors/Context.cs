@@ -5,7 +5,9 @@ namespace Glm.Tensors;
 /// the tape. One context serves one micro-batch or one session at a time.
 /// </summary>
 /// <remarks>
-/// Activations are stored in <see cref="ActivationType"/>; sums, gradients and the arithmetic inside an operation are float32.
+/// Activations are stored in <see cref="ActivationType"/>; sums, gradients and the arithmetic inside an operation are float32. Where activations are
+/// binary16, the gradient of each of them is rounded to binary16 as well, with overflow to infinity, when all its parts have been added up: what a loss
+/// scale is for. Gradients of weights stay float32.
 /// </remarks>
 public sealed unsafe class Context
 {
@@ -55,6 +57,13 @@ public sealed unsafe class Context
     /// <summary>The next random stream.</summary>
     internal ulong Stream { get; set; }
 
+    /// <summary>
+    /// What follows draws from streams that no other section has, whatever ran before it: sections of a model that run in several processes then drop what they would
+    /// in one.
+    /// </summary>
+    /// <param name="section">Number of the section.</param>
+    public void BeginSection(int section) => Stream = (ulong)section << 16;
+
     /// <summary>Gives back all activations and forgets the tape: the begin of a step.</summary>
     public void Reset()
     {
@@ -64,7 +73,7 @@ public sealed unsafe class Context
         Arena.Reset();
     }
 
-    /// <summary>Begins to record for <see cref="Backward"/>.</summary>
+    /// <summary>Begins to record for <see cref="Backward(Tensor, float)"/>.</summary>
     public void Record()
     {
         _tape = new Tape();
@@ -79,10 +88,17 @@ public sealed unsafe class Context
     /// <param name="scale">Its weight, for example 1 / number of micro-batches.</param>
     public void Backward(Tensor loss, float scale = 1)
     {
-        var tape = _tape ?? throw new InvalidOperationException("nothing was recorded: call Record before the forward pass");
-        _tape = null;
         if (loss.Count != 1) throw new ArgumentException("back-propagation starts from a scalar", nameof(loss));
-        loss.Gradient = Tensor.From([scale], 1);
+        Backward(loss, Tensor.From([scale], 1));
+    }
+
+    /// <summary>The same from any tensor, of which another process computed the float32 gradient.</summary>
+    public void Backward(Tensor output, Tensor gradient)
+    {
+        var tape = _tape ?? throw new InvalidOperationException("nothing was recorded: call Record before the forward pass");
+        if (gradient.Count != output.Count) throw new ArgumentException($"{gradient} is not the gradient of {output}", nameof(gradient));
+        _tape = null;
+        output.Gradient = gradient;
         tape.Run();
     }
 
@@ -115,8 +131,17 @@ public sealed unsafe class Context
         output.RequiresGradient = true;
         _tape.Record(() =>
         {
-            if (output.Gradient is not null) backward();
+            if (output.Gradient is not { } gradient) return;
+            if (output.Type == DType.Float16) RoundToHalf(gradient);
+            backward();
         });
+    }
+
+    /// <summary>Rounds float32 numbers to binary16 in their place.</summary>
+    internal void RoundToHalf(Tensor values)
+    {
+        int columns = values.Columns;
+        ForRows(values.Rows, new RoundBody(values.Floats, columns));
     }
 
     /// <summary>
@@ -152,6 +177,11 @@ public sealed unsafe class Context
     private readonly struct BlockBody<TBody>(int rows, int block, TBody body) : ILoopBody where TBody : struct, IRangeBody
     {
         public void Invoke(int item, int worker) => body.Invoke(item * block, Math.Min(rows, (item + 1) * block), worker);
+    }
+
+    private readonly struct RoundBody(float* values, int columns) : IRangeBody
+    {
+        public void Invoke(long start, long end, int worker) => Conversion.RoundToHalf(values + start * columns, (nint)((end - start) * columns), Isa.Current);
     }
 
     private readonly struct ActionBody(Action<int, int, int> action) : IRangeBody

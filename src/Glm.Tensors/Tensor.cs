@@ -214,13 +214,13 @@ public sealed unsafe class Tensor
     }
 
     /// <summary>The same weight, read from its file whenever it is multiplied.</summary>
-    internal Tensor WithStream(StreamedWeight streamed) => new(_storage, Data, Type, _shape) { Scales = Scales, Panels = Panels, Streamed = streamed };
+    internal Tensor WithStream(StreamedWeight streamed) => new(_storage, Data, Type, _shape) { Scales = Scales, Panels = Panels, Streamed = streamed, Addition = Addition };
 
-    /// <summary>A weight of the same kind and shape in memory of its own, not cleared; scales by output row are shared.</summary>
+    /// <summary>A weight of the same kind and shape in memory of its own, not cleared; scales by output row and an adapter's addition are shared.</summary>
     internal Tensor LikeInMemory()
     {
         var storage = Storage.Native(Bytes);
-        return new Tensor(storage, storage.Data, Type, _shape) { Scales = Scales, Panels = Panels };
+        return new Tensor(storage, storage.Data, Type, _shape) { Scales = Scales, Panels = Panels, Addition = Addition };
     }
 
     /// <summary>Rows <paramref name="start"/> to <paramref name="start"/> + <paramref name="rows"/> of the outermost dimension, without a copy.</summary>

@@ -9,39 +9,46 @@ namespace Glm.Tokenizers;
 /// <param name="Types"><c>tokenizer.ggml.token_type</c>, of pieces; the numbers are those of <see cref="PieceType"/>.</param>
 public sealed record GgufVocabulary(string File, string Model, string? Pre, IReadOnlyList<string> Tokens, IReadOnlyList<double>? Scores, IReadOnlyList<double>? Types)
 {
+    /// <summary>Whether it is of a kind that is supported.</summary>
+    public bool IsKnown => (Model, Pre) is ("llama", "chatglm-spm") or ("gpt2", "chatglm-bpe" or "glm4");
+
     /// <summary>The tokenizer.</summary>
     /// <exception cref="GlmException">The vocabulary is of no supported kind, or contradicts itself.</exception>
-    public Tokenizer Create() => (Model, Pre) switch
+    public Tokenizer Create() => (IsKnown, Model) switch
     {
-        ("llama", "chatglm-spm") => OfPieces(),
-        ("gpt2", "chatglm-bpe" or "glm4") => OfRanks(),
+        (true, "llama") => AppendedTokenizer.ChatGlm(Pieces(), VocabularyKind.ChatGlm3, File),
+        (true, _) => OfRanks(Ranks()),
         _ => throw new GlmException($"{File}: tokenizer.ggml.model: expected llama with chatglm-spm, or gpt2 with chatglm-bpe or glm4, found {Model} with {Pre ?? "nothing"}"),
     };
 
-    private AppendedTokenizer OfPieces()
+    /// <summary>The content of a <c>tokenizer.model</c> that holds the same vocabulary: of SentencePiece, or ranks in tiktoken's form.</summary>
+    /// <exception cref="GlmException">As for <see cref="Create"/>.</exception>
+    public byte[] ToTokenizerModel() => Create() is ByteLevelTokenizer ? TiktokenFile.Write(Ranks()) : Pieces().ToBytes();
+
+    private SentencePieceModel Pieces()
     {
         int count = CountBefore("[MASK]");
         Require(Scores, "scores");
         Require(Types, "token_type");
         SentencePiece[] pieces = [.. Enumerable.Range(0, count).Select(id => new SentencePiece(Tokens[id], ScoreOf(id), TypeOf(id)))];
         // The file has no rules for text; these are ChatGLM2's and ChatGLM3's (spec 12.1).
-        var model = new SentencePieceModel
+        return new SentencePieceModel
         {
             Pieces = pieces,
             Trainer = new TrainerSpec { ModelType = SentencePieceAlgorithm.Bpe, VocabularySize = count, ByteFallback = pieces.Any(piece => piece.Type == PieceType.Byte), SplitDigits = true },
             Normalizer = new NormalizerSpec { Name = "identity", RemoveExtraWhitespaces = false },
         };
-        return AppendedTokenizer.ChatGlm(model, VocabularyKind.ChatGlm3, File);
     }
 
     // The id of a token is its rank, so that the merges, which were made from the ranks, are not needed.
-    private ByteLevelTokenizer OfRanks()
+    private byte[][] Ranks()
     {
         int count = CountBefore("<|endoftext|>");
-        byte[][] tokens = [.. Enumerable.Range(0, count).Select(id => ByteAlphabet.Read(Tokens[id])
+        return [.. Enumerable.Range(0, count).Select(id => ByteAlphabet.Read(Tokens[id])
             ?? throw new GlmException($"{File}: tokenizer.ggml.tokens[{id}]: expected bytes in GPT-2's alphabet, found \"{Tokens[id]}\""))];
-        return new ByteLevelTokenizer(VocabularyKind.Glm4, ByteVocabulary.OfRanks(tokens, File), SplitPattern.Glm4, KnownSpecials.Glm4(count));
     }
+
+    private ByteLevelTokenizer OfRanks(byte[][] tokens) => new(VocabularyKind.Glm4, ByteVocabulary.OfRanks(tokens, File), SplitPattern.Glm4, KnownSpecials.Glm4(tokens.Length));
 
     private int CountBefore(string special)
     {

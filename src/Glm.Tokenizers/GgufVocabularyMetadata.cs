@@ -51,23 +51,26 @@ public static class GgufVocabularyMetadata
     private static int[] Types(Tokenizer tokenizer, int rows, Func<int, PieceType> type, int ordinary) =>
         [.. Enumerable.Range(0, rows).Select(id => (int)(id < ordinary ? type(id) : id < tokenizer.VocabularySize ? PieceType.Control : PieceType.Unused))];
 
-    /// <summary>For each token of several bytes, the two that its bytes come to when those of lower ranks are merged: what makes it.</summary>
+    /// <summary>
+    /// For each token of several bytes, the two that its bytes come to by merges, always that of the lowest rank: what makes it. The steps may be of higher ranks than the token
+    /// (of the bytes of a Chinese word, the last of one character and all of the next are a frequent token). A token that no merges make has none; it is found whole alone.
+    /// </summary>
     private static string[] Merges(IReadOnlyList<byte[]?> tokens)
     {
         var ranks = new Dictionary<string, int>(tokens.Count, StringComparer.Ordinal);
         for (int id = 0; id < tokens.Count; id++) ranks[ByteAlphabet.Write(tokens[id]!)] = id;
         var merges = new List<string>();
-        foreach (var (token, rank) in ranks)
-            if (token.Length > 1 && Halves(token, rank, ranks) is { } halves) merges.Add(halves);
+        foreach (string token in ranks.Keys)
+            if (token.Length > 1 && Halves(token, ranks) is { } halves) merges.Add(halves);
         return [.. merges];
     }
 
-    private static string? Halves(string token, int rank, Dictionary<string, int> ranks)
+    private static string? Halves(string token, Dictionary<string, int> ranks)
     {
         List<string> parts = [.. token.Select(character => character.ToString())];
         while (parts.Count > 2)
         {
-            int best = -1, lowest = rank;
+            int best = -1, lowest = int.MaxValue;
             for (int i = 0; i + 1 < parts.Count; i++)
                 if (ranks.TryGetValue(parts[i] + parts[i + 1], out int found) && found < lowest) (best, lowest) = (i, found);
             if (best < 0) return null;

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Buffers.Text;
 using System.Globalization;
+using System.Text;
 
 namespace Glm.Tokenizers;
 
@@ -32,6 +33,10 @@ internal static class TiktokenFile
         }
         return [.. tokens];
     }
+
+    /// <summary>The file of tokens in the order of their ranks.</summary>
+    public static byte[] Write(IReadOnlyList<byte[]> tokens) =>
+        Encoding.ASCII.GetBytes(string.Concat(tokens.Select((token, rank) => string.Create(CultureInfo.InvariantCulture, $"{Convert.ToBase64String(token)} {rank}\n"))));
 
     private static bool TryParse(ReadOnlySpan<byte> line, out byte[] token, out int rank)
     {

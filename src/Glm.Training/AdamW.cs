@@ -28,21 +28,20 @@ public sealed class AdamW
     /// <summary>Running means of the squared gradients.</summary>
     public Dictionary<string, Tensor> Variances { get; } = [];
 
-    /// <summary>One step with the gradients that have been added up; returns their norm before clipping.</summary>
-    /// <param name="number">Number of the step, from 1.</param>
+    /// <summary>One step with the gradients that have been added up.</summary>
+    /// <param name="number">Number of the step, from 1, without those that were not taken.</param>
     /// <param name="rate">Learning rate.</param>
-    public double Step(long number, double rate)
+    /// <param name="norm">Global norm of the gradients, by which they are clipped.</param>
+    /// <param name="lossScale">What the loss was multiplied by, and the gradients are divided by; the norm is that of divided ones.</param>
+    public void Step(long number, double rate, double norm, double lossScale = 1)
     {
-        double norm = _weights.GradientNorm(_workers);
-        if (!double.IsFinite(norm)) return norm;
-        float clip = norm > _config.ClipGrad ? (float)(_config.ClipGrad / (norm + 1e-6)) : 1;
+        double clip = norm > _config.ClipGrad ? _config.ClipGrad / (norm + 1e-6) : 1;
         foreach (var (name, master) in _weights.Masters)
         {
             bool decays = master.Shape.Length > 1;
             TensorMath.AdamW(_workers, master, _weights.Gradient(name), Means[name], Variances[name], new AdamWStep(
-                number, (float)rate, (float)_config.Beta1, (float)_config.Beta2, (float)_config.Epsilon, decays ? (float)_config.WeightDecay : 0, clip));
+                number, (float)rate, (float)_config.Beta1, (float)_config.Beta2, (float)_config.Epsilon, decays ? (float)_config.WeightDecay : 0, (float)(clip / lossScale)));
         }
         _weights.Refresh();
-        return norm;
     }
 }

@@ -7,10 +7,23 @@ namespace Glm.Training;
 
 /// <summary>Where a run stands.</summary>
 /// <param name="Step">Optimiser steps done.</param>
-/// <param name="Samples">Samples consumed.</param>
+/// <param name="Samples">Samples consumed: trained on. Learning rate and batch size follow them.</param>
 /// <param name="Tokens">Tokens that the model has seen, padding included.</param>
 /// <param name="Seconds">Time spent in steps.</param>
-public sealed record TrainingState(long Step, long Samples, long Tokens, double Seconds);
+public sealed record TrainingState(long Step, long Samples, long Tokens, double Seconds)
+{
+    /// <summary>Samples drawn and not trained on (spec 4.4).</summary>
+    public long Discarded { get; init; }
+
+    /// <summary>Steps among <see cref="Step"/> whose gradients overflowed, so that no weight changed.</summary>
+    public long Overflows { get; init; }
+
+    /// <summary>The loss scale; null at the beginning and where there is none.</summary>
+    public LossScale? LossScale { get; init; }
+
+    /// <summary>What the next step is compared with to tell a spike.</summary>
+    public RecentSteps Recent { get; init; } = RecentSteps.None;
+}
 
 /// <summary>
 /// The checkpoints of a run: folders <c>step-N</c> with master weights, optimiser moments and the state. A checkpoint is written beside its place,
@@ -21,16 +34,19 @@ public sealed class Checkpoints
     private const int Kept = 2;
     private const string TensorsFile = "tensors.safetensors", StateFile = "state.json";
     private readonly string _folder;
+    private readonly int _interval;
 
     /// <summary>The checkpoints in a folder, which need not exist yet.</summary>
-    public Checkpoints(string folder) => _folder = folder;
+    /// <param name="folder">The folder.</param>
+    /// <param name="interval">Steps between regular checkpoints; where a run was interrupted there are others.</param>
+    public Checkpoints(string folder, int interval) => (_folder, _interval) = (folder, interval);
 
     private static JsonSerializerOptions Json { get; } = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, WriteIndented = true };
 
     /// <summary>Whether there is any checkpoint.</summary>
     public bool Any => Steps().Count > 0;
 
-    /// <summary>Saves a checkpoint and removes all but the newest two.</summary>
+    /// <summary>Saves a checkpoint and removes all but the newest two and the newest regular one.</summary>
     /// <exception cref="GlmException">It cannot be written; older checkpoints are untouched.</exception>
     public void Save(TrainingState state, TrainableWeights weights, AdamW optimizer)
     {
@@ -42,17 +58,19 @@ public sealed class Checkpoints
             var saved = new SavedState(state, Hash(file));
             AtomicFile.Write(Path.Combine(folder, StateFile), stream => JsonSerializer.Serialize(stream, saved, Json));
         });
-        foreach (long step in Steps().SkipLast(Kept)) TryDelete(PathOf(step));
+        long? regular = Steps().Where(IsRegular).Select(step => (long?)step).LastOrDefault();
+        foreach (long step in Steps().SkipLast(Kept).Where(step => step != regular)) TryDelete(PathOf(step));
     }
 
     /// <summary>Loads the newest checkpoint that is whole into weights and optimiser.</summary>
     /// <param name="weights">Receives the master weights.</param>
     /// <param name="optimizer">Receives the moments.</param>
     /// <param name="warn">Told of checkpoints that are damaged and passed over.</param>
+    /// <param name="regularOnly">Whether one of an interruption does not count: going back must not depend on where a run was interrupted.</param>
     /// <exception cref="GlmException">There is no whole checkpoint, or it is of another model.</exception>
-    public TrainingState Load(TrainableWeights weights, AdamW optimizer, Action<string> warn)
+    public TrainingState Load(TrainableWeights weights, AdamW optimizer, Action<string> warn, bool regularOnly = false)
     {
-        foreach (long step in Steps().AsEnumerable().Reverse())
+        foreach (long step in Steps().Where(step => !regularOnly || IsRegular(step)).Reverse())
         {
             if (Verified(PathOf(step), warn) is not { } state) continue;
             string path = Path.Combine(PathOf(step), TensorsFile);
@@ -107,6 +125,8 @@ public sealed class Checkpoints
         catch (IOException) { }
         catch (UnauthorizedAccessException) { }
     }
+
+    private bool IsRegular(long step) => step % _interval == 0;
 
     private string PathOf(long step) => Path.Combine(_folder, $"step-{step:D8}");
 

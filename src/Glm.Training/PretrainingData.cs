@@ -9,6 +9,9 @@ public sealed class PretrainingData : IDisposable
     private readonly TokenRows _training;
     private readonly List<TokenRows> _validation = [];
     private readonly GlmObjective _objective;
+    private readonly MultitaskOptions? _multitask;
+    private readonly TaskShards? _tasks;
+    private readonly ulong _seed;
 
     /// <summary>Opens the sources that a configuration names.</summary>
     /// <exception cref="GlmException">The vocabulary, a manifest or a shard is missing or damaged, or they do not belong together.</exception>
@@ -37,6 +40,8 @@ public sealed class PretrainingData : IDisposable
             MinGmaskRatio = config.MinGmaskRatio,
         }, config.Seed);
         _training = new TokenRows([.. config.Data.Select(source => (Open(source), source.Weight))], config.LengthPerSample, config.Seed);
+        (_multitask, _seed) = (config.Multitask, config.Seed);
+        if (_multitask is not null) _tasks = TaskShards.Open(config.Resolve(_multitask.Path), hash);
         foreach (var source in config.Validation)
             _validation.Add(new TokenRows([(Open(source), 1)], config.LengthPerSample, config.Seed));
 
@@ -51,24 +56,40 @@ public sealed class PretrainingData : IDisposable
     /// <summary>Number of validation sources.</summary>
     public int ValidationSources => _validation.Count;
 
-    /// <summary>The samples from <paramref name="first"/> on.</summary>
-    public TrainingBatch Training(long first, int rows) => Build(_training, first, rows);
+    /// <summary>The samples of these numbers.</summary>
+    public TrainingBatch Training(ReadOnlySpan<long> samples) => Build(_training, samples, _multitask);
 
     /// <summary>Held-out samples of one validation source.</summary>
-    public TrainingBatch Validation(int source, long first, int rows) => Build(_validation[source], first, rows);
+    public TrainingBatch Validation(int source, long first, int rows) => Build(_validation[source], [.. Enumerable.Range(0, rows).Select(row => first + row)], multitask: null);
 
     /// <inheritdoc/>
-    public void Dispose() => _shards.ForEach(shards => shards.Dispose());
+    public void Dispose()
+    {
+        _shards.ForEach(shards => shards.Dispose());
+        _tasks?.Dispose();
+    }
 
-    private TrainingBatch Build(TokenRows rows, long first, int count)
+    private TrainingBatch Build(TokenRows rows, ReadOnlySpan<long> numbers, MultitaskOptions? multitask)
     {
         int[] ids = new int[rows.LengthPerSample];
         var samples = new List<TrainingSample>();
-        for (long index = first; index < first + count; index++)
+        foreach (long index in numbers)
         {
+            if (multitask?.IsPrompted(_seed, index) == true)
+            {
+                samples.Add(Prompted(index));
+                continue;
+            }
             rows.Row(index, ids);
             samples.Add(_objective.Build(ids, index));
         }
         return TrainingBatch.Stack(samples);
+    }
+
+    /// <summary>A row of prompts in place of the row of text of the same number.</summary>
+    private TrainingSample Prompted(long index)
+    {
+        int parts = _objective.Options.SamplesPerRow;
+        return _objective.BuildMultitask([.. Enumerable.Range(0, parts).Select(part => _tasks!.Draw(_seed, (index * parts) + part))], new CounterRandomSource(_seed, index));
     }
 }

@@ -17,7 +17,23 @@ namespace Glm.Training;
 /// <param name="Validation">Loss of each validation source, where it was measured.</param>
 public sealed record StepLog(
     long Step, long Samples, double Loss, double? SpanLoss, double? SuffixLoss, double GradientNorm, double Rate, int Batch,
-    double TokensPerSecond, double FlopsPerSecond, double[]? Validation = null);
+    double TokensPerSecond, double FlopsPerSecond, double[]? Validation = null)
+{
+    /// <summary>Mean loss of prompted samples, or null if there was none.</summary>
+    public double? MultitaskLoss { get; init; }
+
+    /// <summary>Scale of the loss in this step; null where there is none.</summary>
+    public double? LossScale { get; init; }
+
+    /// <summary>Steps up to this one whose gradients overflowed.</summary>
+    public long Overflows { get; init; }
+
+    /// <summary>Samples drawn up to this step and not trained on.</summary>
+    public long Discarded { get; init; }
+
+    /// <summary>Model FLOPs per second as a share of what the machine's multipliers were measured to do; null where they were not.</summary>
+    public double? PeakShare { get; init; }
+}
 
 /// <summary>The log of a run: one JSON object a line. Resuming drops the lines after the step that is resumed.</summary>
 public sealed class RunLog
@@ -28,17 +44,14 @@ public sealed class RunLog
     public RunLog(string path, long keepSteps)
     {
         _path = path;
-        var kept = Read(path).Where(line => line.Step <= keepSteps).ToList();
-        AtomicFile.Write(path, stream =>
-        {
-            foreach (var line in kept) stream.Write(Line(line));
-        });
+        Rewind(keepSteps);
     }
 
     private static JsonSerializerOptions Json { get; } = new()
     {
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
         DefaultIgnoreCondition = System.Text.Json.Serialization.JsonIgnoreCondition.WhenWritingNull,
+        NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals, // the loss of a step that overflowed
     };
 
     /// <summary>The lines of a log; a last line cut off by a crash is left out.</summary>
@@ -58,6 +71,16 @@ public sealed class RunLog
             }
         }
         return lines;
+    }
+
+    /// <summary>Drops the lines after a step, to which the run has gone back.</summary>
+    public void Rewind(long keepSteps)
+    {
+        var kept = Read(_path).Where(line => line.Step <= keepSteps).ToList();
+        AtomicFile.Write(_path, stream =>
+        {
+            foreach (var line in kept) stream.Write(Line(line));
+        });
     }
 
     /// <summary>Appends a line.</summary>

@@ -3,8 +3,8 @@ using Glm.Tensors;
 namespace Glm.Training;
 
 /// <summary>
-/// The float32 master weights of a run, their gradients, and the weights that the model multiplies by: the masters themselves, or for bfloat16 a
-/// rounded copy of every matrix that is renewed after each step (paper section 2.4; spec 4.1).
+/// The float32 master weights of a run, their gradients, and the weights that the model multiplies by: the masters themselves, or for 16-bit types a
+/// rounded copy of every matrix that is renewed after each step (paper section 2.4; spec 4.1). Vectors stay float32.
 /// </summary>
 public sealed class TrainableWeights
 {
@@ -15,8 +15,8 @@ public sealed class TrainableWeights
     {
         foreach (var (name, master) in masters)
         {
-            bool rounded = precision == Precision.BFloat16 && master.Shape.Length > 1;
-            var compute = rounded ? Tensor.Allocate(DType.BFloat16, master.Shape) : master;
+            bool rounded = precision != Precision.Float32 && master.Shape.Length > 1;
+            var compute = rounded ? Tensor.Allocate(precision.ActivationType(), master.Shape) : master;
             compute.RequiresGradient = true;
             compute.Gradient = Tensor.Zeros(DType.Float32, master.Shape);
             if (rounded) _copies.Add((master, compute));

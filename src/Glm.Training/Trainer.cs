@@ -18,7 +18,11 @@ public sealed class Trainer : IDisposable
     private readonly AdamW _optimizer;
     private readonly Checkpoints _checkpoints;
     private readonly Glm130B _model;
+    private readonly SampleOrder _order;
+    private readonly SpikeDetector? _spikes;
+    private readonly LossScaler? _scaler;
     private TrainingState _state = new(0, 0, 0, 0);
+    private int _spikesSinceCheckpoint;
 
     /// <summary>A run at its beginning.</summary>
     /// <exception cref="GlmException">The data cannot be opened.</exception>
@@ -29,14 +33,19 @@ public sealed class Trainer : IDisposable
         _data = new PretrainingData(config);
         _weights = new TrainableWeights(Initialization.DeepNorm(config.Shape, config.Seed, config.InitGain), config.Precision);
         _optimizer = new AdamW(workers, _weights, config);
-        _checkpoints = new Checkpoints(Path.Combine(config.Resolve(config.Output), "checkpoints"));
-        _context = new Context(workers, config.Precision == Precision.BFloat16 ? DType.BFloat16 : DType.Float32);
+        _checkpoints = new Checkpoints(Path.Combine(config.Resolve(config.Output), "checkpoints"), config.SaveInterval);
+        _context = new Context(workers, config.Precision.ActivationType());
         _model = new Glm130B(config.Shape, name => _weights.Compute[name])
         {
             HiddenDropout = (float)config.HiddenDropout,
             AttentionDropout = (float)config.AttentionDropout,
+            HalfSoftmax = config.Softmax == Precision.Float16,
             RecomputeActivations = config.Recompute,
         };
+        _order = new SampleOrder(config.Skip);
+        _spikes = config.Spikes is { } spikes ? new SpikeDetector(spikes) : null;
+        _scaler = config.Scaler;
+        _state = _state with { LossScale = _scaler?.Begin };
     }
 
     /// <summary>Where the run stands.</summary>
@@ -51,30 +60,62 @@ public sealed class Trainer : IDisposable
     /// <summary>The master weights by name.</summary>
     public IReadOnlyDictionary<string, Tensor> Weights => _weights.Masters;
 
+    /// <summary>10^9 operations per second that the machine's multipliers were measured to do, for the log; null where nobody measured.</summary>
+    public double? Peak { get; set; }
+
+    /// <summary>Told of what happens beside the steps: overflows, spikes, going back.</summary>
+    public Action<RunEvent>? Happened { get; set; }
+
     /// <summary>Goes back to the newest whole checkpoint.</summary>
     /// <param name="warn">Told of damaged checkpoints that are passed over.</param>
     /// <exception cref="GlmException">There is none, or it is of another model.</exception>
-    public void Resume(Action<string> warn) => _state = _checkpoints.Load(_weights, _optimizer, warn);
+    public void Resume(Action<string> warn) => Load(warn, regularOnly: false);
+
+    private void Load(Action<string> warn, bool regularOnly)
+    {
+        var state = _checkpoints.Load(_weights, _optimizer, warn, regularOnly);
+        _state = state with { LossScale = _scaler is null ? null : state.LossScale ?? _scaler.Begin };
+    }
 
     /// <summary>Trains to the end, or until cancelled: then the step under way is finished and a checkpoint saved before this returns.</summary>
     /// <exception cref="GlmException">A loss or gradient is not a number, or a file cannot be written; the last checkpoint stays valid.</exception>
     public void Run(IProgress<StepLog>? progress, CancellationToken cancellation)
     {
-        var log = new RunLog(Path.Combine(_config.Resolve(_config.Output), "log.jsonl"), _state.Step);
-        long saved = _state.Step;
-        while (!Finished && !cancellation.IsCancellationRequested)
+        string folder = _config.Resolve(_config.Output);
+        var log = new RunLog(Path.Combine(folder, "log.jsonl"), _state.Step);
+        var events = new RunEvents(Path.Combine(folder, "events.jsonl"));
+        var listener = Happened;
+        Happened = happened =>
         {
-            var step = Step();
-            log.Append(step);
-            progress?.Report(step);
-            if (_state.Step % _config.SaveInterval == 0) Save();
-        }
-        if (saved != _state.Step) Save();
+            events.Append(happened);
+            listener?.Invoke(happened);
+        };
+        try
+        {
+            Tell(_state.Step == 0 ? "start" : "resume", Described());
+            long saved = _state.Step, logged = _state.Step;
+            if (_config.Spikes?.Reaction == SpikeReaction.Rollback && !CanResume) Save();
+            while (!Finished && !cancellation.IsCancellationRequested)
+            {
+                var step = Step();
+                if (step.Step <= logged) log.Rewind(step.Step - 1);
+                log.Append(step);
+                logged = step.Step;
+                progress?.Report(step);
+                if (_state.Step % _config.SaveInterval == 0) Save();
+            }
+            if (saved != _state.Step) Save();
 
-        void Save()
+            void Save()
+            {
+                _checkpoints.Save(_state, _weights, _optimizer);
+                _spikesSinceCheckpoint = 0;
+                saved = _state.Step;
+            }
+        }
+        finally
         {
-            _checkpoints.Save(_state, _weights, _optimizer);
-            saved = _state.Step;
+            Happened = listener;
         }
     }
 
@@ -83,45 +124,112 @@ public sealed class Trainer : IDisposable
     public void Export(string path) => ModelDirectory.Save(
         path, _config.Shape, Weights.Select(weight => (weight.Key, weight.Value)), DType.BFloat16, _config.Resolve(_config.Tokenizer));
 
-    /// <summary>One optimiser step.</summary>
-    /// <exception cref="GlmException">The loss or the gradient norm is not a number; nothing was changed by the step.</exception>
+    /// <summary>One optimiser step; after a spike whose data is skipped, the first one that is none.</summary>
+    /// <exception cref="GlmException">The loss or the gradient norm is not a number, or spikes do not end; the newest checkpoint is from before it.</exception>
     public StepLog Step()
+    {
+        while (true)
+            if (TryStep() is { } step) return step;
+    }
+
+    private StepLog? TryStep()
     {
         long started = Stopwatch.GetTimestamp(), number = _state.Step + 1;
         int batch = _config.Batch.At(_state.Samples);
         batch = Math.Max(_config.MicroBatch, batch / _config.MicroBatch * _config.MicroBatch);
-        double rate = _config.LearningRate.At(_state.Samples + batch), loss = 0, flops = 0;
-        var byTask = new Dictionary<TrainingTask, (double Sum, int Rows)>();
+        var (samples, iterated) = _order.Next(_state.Samples + _state.Discarded, batch);
         _model.EmbeddingGradientShrink = (float)_config.Shrink.At(_state.Step);
-        _weights.ClearGradients();
-        for (int row = 0; row < batch; row += _config.MicroBatch)
+        double scale = _state.LossScale?.Value ?? 1, rate = _config.LearningRate.At(_state.Samples + batch);
+        var losses = Accumulate(samples, scale);
+        double norm = _weights.GradientNorm(_workers) / scale;
+        bool finite = double.IsFinite(losses.Total) && double.IsFinite(norm), overflow = _scaler is not null && !finite;
+        if (!overflow)
         {
-            var samples = _data.Training(_state.Samples + row, _config.MicroBatch);
-            _context.Reset();
-            _context.Seed = CounterKey(_config.Seed, _state.Samples + row);
-            _context.Record();
-            var (microLoss, rowLosses) = MicroBatchLoss.Compute(_context, _model, samples);
-            double value = microLoss.ToArray()[0], share = (double)_config.MicroBatch / batch;
-            RequireNumber("loss", value, number);
-            _context.Backward(microLoss, (float)share);
-            loss += value * share;
-            flops += MicroBatchLoss.ModelFlops(_model.Config, samples);
-            for (int i = 0; i < samples.Rows; i++)
-            {
-                var (sum, rows) = byTask.GetValueOrDefault(samples.Tasks[i]);
-                byTask[samples.Tasks[i]] = (sum + rowLosses[i], rows + 1);
-            }
+            if (_spikes?.Reason(_state.Recent, losses.Total, norm) is { } reason && React(reason, finite, samples[0], iterated)) return null;
+            if (!finite) throw new GlmException($"step {number}: {(double.IsFinite(losses.Total) ? "the gradient norm" : "the loss")} is {(double.IsFinite(losses.Total) ? norm : losses.Total)}; "
+                + $"the newest checkpoint in {_config.Resolve(_config.Output)} is from before it: lower lr or clip_grad and resume");
+            _optimizer.Step(number - _state.Overflows, rate, norm, scale);
         }
-        double norm = _optimizer.Step(number, rate);
-        RequireNumber("gradient norm", norm, number);
         double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
         long tokens = (long)batch * _config.SeqLength;
-        _state = new TrainingState(number, _state.Samples + batch, _state.Tokens + tokens, _state.Seconds + seconds);
+        _state = _state with
+        {
+            Step = number,
+            Samples = _state.Samples + batch,
+            Tokens = _state.Tokens + tokens,
+            Seconds = _state.Seconds + seconds,
+            Discarded = iterated - _state.Samples - batch,
+            Overflows = _state.Overflows + (overflow ? 1 : 0),
+            LossScale = NextScale(overflow),
+            Recent = _spikes is null || overflow ? _state.Recent : _spikes.With(_state.Recent, losses.Total, norm),
+        };
         double[]? validation = number % _config.EvalInterval == 0 || Finished ? Validate() : null;
-        return new StepLog(number, _state.Samples, loss, Mean(TrainingTask.ShortSpans), Mean(TrainingTask.Generation), norm, rate, batch, tokens / seconds, flops / seconds, validation);
-
-        double? Mean(TrainingTask task) => byTask.TryGetValue(task, out var sums) ? sums.Sum / sums.Rows : null;
+        return new StepLog(
+            number, _state.Samples, losses.Total, losses.Of(TrainingTask.ShortSpans), losses.Of(TrainingTask.Generation), norm, rate, batch, tokens / seconds, losses.Flops / seconds, validation)
+        {
+            MultitaskLoss = losses.Of(TrainingTask.Multitask),
+            LossScale = _scaler is null ? null : scale,
+            Overflows = _state.Overflows,
+            Discarded = _state.Discarded,
+            PeakShare = losses.Flops / seconds / 1e9 / Peak,
+        };
     }
+
+    /// <summary>Forward and backward passes of a step's micro-batches; the gradients are those of the mean loss times the scale.</summary>
+    private StepLosses Accumulate(long[] samples, double scale)
+    {
+        var losses = new StepLosses();
+        _weights.ClearGradients();
+        for (int row = 0; row < samples.Length; row += _config.MicroBatch)
+        {
+            var numbers = samples.AsSpan(row, _config.MicroBatch);
+            var batch = _data.Training(numbers);
+            _context.Reset();
+            _context.Seed = CounterKey(_config.Seed, numbers[0]);
+            _context.Record();
+            var (loss, rowLosses) = MicroBatchLoss.Compute(_context, _model, batch);
+            double share = (double)_config.MicroBatch / samples.Length;
+            losses.Add(batch, loss.ToArray()[0] * share, rowLosses, MicroBatchLoss.ModelFlops(_model.Config, batch));
+            _context.Backward(loss, (float)(share * scale));
+        }
+        return losses;
+    }
+
+    /// <summary>Does what was chosen about a spike; false if the step is taken nevertheless.</summary>
+    private bool React(string reason, bool finite, long first, long iterated)
+    {
+        var spikes = _config.Spikes!;
+        Tell("spike", $"step {_state.Step + 1}: {reason}");
+        if (spikes.Reaction == SpikeReaction.Warn) return false;
+        if (++_spikesSinceCheckpoint > spikes.Limit)
+            throw new GlmException($"step {_state.Step + 1}: {reason}; expected at most {spikes.Limit} spikes without a checkpoint between them, found one more: the cause is not the data");
+        long resumed = iterated + spikes.SkipSamples;
+        if (spikes.Reaction == SpikeReaction.Rollback)
+        {
+            Load(warning => Tell("rollback", warning), regularOnly: true);
+            first = _state.Samples + _state.Discarded;
+        }
+        _state = _state with { Discarded = resumed - _state.Samples };
+        Tell(spikes.Reaction == SpikeReaction.Skip ? "skip" : "rollback", $"goes on after step {_state.Step}, without samples {first} to {resumed - 1}");
+        return true;
+    }
+
+    private LossScale? NextScale(bool overflow)
+    {
+        if (_scaler is null) return null;
+        var scale = _state.LossScale!;
+        var next = _scaler.Next(scale, overflow) ?? throw new GlmException(
+            $"step {_state.Step + 1}: gradients overflow at the least loss scale, {scale.Value}; the newest checkpoint in {_config.Resolve(_config.Output)} is from before it: go back and lower lr or embedding_shrink");
+        if (overflow) Tell("overflow", FormattableString.Invariant($"step {_state.Step + 1} changes no weight: gradients overflow at the loss scale {scale.Value}, the next is {next.Value}"));
+        return next;
+    }
+
+    private void Tell(string kind, string message) => Happened?.Invoke(new RunEvent(DateTime.UtcNow, _state.Step, _state.Samples + _state.Discarded, kind, message));
+
+    /// <summary>The choices that decide how a run computes.</summary>
+    private string Described() => FormattableString.Invariant(
+        $"{_config.Shape.ParameterCount} parameters, {_config.Shape.Normalization}, compute {_config.Precision}, softmax {(_config.Softmax == Precision.Float16 ? "Float16" : "Float32")}, ")
+        + FormattableString.Invariant($"loss scale {(_scaler is null ? "none" : _state.LossScale!.Value)}, embedding-gradient shrink {_config.Shrink.At(_state.Step)}, spikes {_config.Spikes?.Reaction.ToString() ?? "not watched"}");
 
     /// <summary>Mean loss over the held-out rows of each validation source.</summary>
     public double[] Validate()
@@ -144,10 +252,4 @@ public sealed class Trainer : IDisposable
     public void Dispose() => _data.Dispose();
 
     private static ulong CounterKey(ulong seed, long sample) => seed ^ ((ulong)sample * 0x9E3779B97F4A7C15);
-
-    private void RequireNumber(string what, double value, long step)
-    {
-        if (!double.IsFinite(value))
-            throw new GlmException($"step {step}: the {what} is {value}; the newest checkpoint in {_config.Resolve(_config.Output)} is from before it: lower lr or clip_grad and resume");
-    }
 }

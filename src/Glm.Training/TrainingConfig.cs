@@ -4,18 +4,6 @@ using Glm.Models;
 
 namespace Glm.Training;
 
-/// <summary>The type in which a run computes; master weights, sums and gradients are float32 in both.</summary>
-public enum Precision
-{
-    /// <summary>Weights and activations in float32.</summary>
-    [JsonStringEnumMemberName("float32")]
-    Float32,
-
-    /// <summary>Matrices and activations in bfloat16.</summary>
-    [JsonStringEnumMemberName("bfloat16")]
-    BFloat16,
-}
-
 /// <summary>One folder of prepared ids, and its share of the samples.</summary>
 /// <param name="Path">The folder, relative to the configuration file.</param>
 /// <param name="Weight">Its weight among all sources.</param>
@@ -35,6 +23,9 @@ public sealed record TrainingConfig
 
     /// <summary>Held-out text, one loss for each source; never trained on.</summary>
     public DataSource[] Validation { get; init; } = [];
+
+    /// <summary>Prompted samples among the others; null for none.</summary>
+    public MultitaskOptions? Multitask { get; init; }
 
     /// <summary>Folder of the run, relative to the configuration file: checkpoints, log, final model.</summary>
     public required string Output { get; init; }
@@ -111,6 +102,15 @@ public sealed record TrainingConfig
     /// <summary>Dropout on attention probabilities.</summary>
     public double AttentionDropout { get; init; }
 
+    /// <summary>Consumed samples from which the learning rate warms up once more.</summary>
+    public Rewarmup[] Rewarmups { get; init; } = [];
+
+    /// <summary>Samples that are drawn and discarded.</summary>
+    public SkipRange[] Skip { get; init; } = [];
+
+    /// <summary>What counts as a spike of loss or gradient norm, and what follows; null to watch for none.</summary>
+    public SpikeOptions? Spikes { get; init; }
+
     /// <summary>Embedding-gradient shrink alpha.</summary>
     public double EmbeddingShrink { get; init; } = 0.1;
 
@@ -120,8 +120,29 @@ public sealed record TrainingConfig
     /// <summary>Steps over which alpha then grows to 1; 0 keeps it.</summary>
     public long EmbeddingShrinkRamp { get; init; }
 
+    /// <summary>Later beginnings of the shrink.</summary>
+    public ShrinkChange[] EmbeddingShrinkChanges { get; init; } = [];
+
+    /// <summary>Where layers normalise, if not as the model's shape says.</summary>
+    public Normalization? Normalization { get; init; }
+
     /// <summary>Compute type.</summary>
     public Precision Precision { get; init; } = Precision.Float32;
+
+    /// <summary>Type of the softmax of attention: float32 with query-key layer scaling, or, in a float16 run alone, float16 without.</summary>
+    public Precision Softmax { get; init; } = Precision.Float32;
+
+    /// <summary>Loss scale of the first step of a float16 run.</summary>
+    public double LossScale { get; init; } = 65536;
+
+    /// <summary>Steps without overflow after which the loss scale doubles.</summary>
+    public int LossScaleWindow { get; init; } = 2000;
+
+    /// <summary>Overflows until the loss scale halves.</summary>
+    public int LossScaleHysteresis { get; init; } = 2;
+
+    /// <summary>Least loss scale; an overflow at it ends the run.</summary>
+    public double LossScaleMin { get; init; } = 1;
 
     /// <summary>Whether activations are recomputed in the backward pass.</summary>
     public bool Recompute { get; init; }
@@ -147,7 +168,7 @@ public sealed record TrainingConfig
 
     /// <summary>Learning rate over the run.</summary>
     [JsonIgnore]
-    public LearningRateSchedule LearningRate => new(Lr, MinLr, WarmupSamples, DecaySamples > 0 ? DecaySamples : TrainSamples);
+    public LearningRateSchedule LearningRate => new(Lr, MinLr, WarmupSamples, DecaySamples > 0 ? DecaySamples : TrainSamples) { Rewarmups = Rewarmups };
 
     /// <summary>Batch size over the run.</summary>
     [JsonIgnore]
@@ -155,11 +176,22 @@ public sealed record TrainingConfig
 
     /// <summary>Embedding-gradient shrink over the run.</summary>
     [JsonIgnore]
-    public EmbeddingShrinkSchedule Shrink => new(EmbeddingShrink, EmbeddingShrinkSteps, EmbeddingShrinkRamp);
+    public EmbeddingShrinkSchedule Shrink => new(EmbeddingShrink, EmbeddingShrinkSteps, EmbeddingShrinkRamp) { Changes = EmbeddingShrinkChanges };
 
     /// <summary>The shape that is trained, with as many positions as a row has tokens.</summary>
     [JsonIgnore]
-    public Glm130BConfig Shape => (Presets.Find(Model) ?? ShapeFile()) with { MaxSequenceLength = SeqLength };
+    public Glm130BConfig Shape
+    {
+        get
+        {
+            var shape = Presets.Find(Model) ?? ShapeFile();
+            return shape with { MaxSequenceLength = SeqLength, Normalization = Normalization ?? shape.Normalization };
+        }
+    }
+
+    /// <summary>The loss scale over the run; null where the precision needs none.</summary>
+    [JsonIgnore]
+    public LossScaler? Scaler => Precision == Precision.Float16 ? new(LossScale, LossScaleWindow, LossScaleHysteresis, LossScaleMin) : null;
 
     private static JsonSerializerOptions Json { get; } = new()
     {
@@ -168,7 +200,7 @@ public sealed record TrainingConfig
         ReadCommentHandling = JsonCommentHandling.Skip,
         AllowTrailingCommas = true,
         WriteIndented = true,
-        Converters = { new JsonStringEnumConverter() },
+        Converters = { new JsonStringEnumConverter(namingPolicy: null, allowIntegerValues: false) },
     };
 
     /// <summary>Reads a configuration file (JSON; comments allowed).</summary>
@@ -221,6 +253,20 @@ public sealed record TrainingConfig
         Require(WarmupSamples >= 0 && WarmupSamples < LearningRate.DecaySamples, "warmup_samples", "less than decay_samples", WarmupSamples);
         Require(HiddenDropout is >= 0 and < 1 && AttentionDropout is >= 0 and < 1, "dropout", "0 to below 1", $"{HiddenDropout}, {AttentionDropout}");
         Require(EmbeddingShrink is > 0 and <= 1, "embedding_shrink", "above 0 to 1", EmbeddingShrink);
+        Require(EmbeddingShrinkChanges.All(change => change.Alpha is > 0 and <= 1 && change.FromStep >= 0), "embedding_shrink_changes", "alpha above 0 to 1, from_step at least 0", "others");
+        Require(Rewarmups.All(rewarmup => rewarmup.From >= 0 && rewarmup.Samples > 0), "rewarmups", "from at least 0, samples at least 1", "others");
+        Require(Skip.All(range => range.From >= 0 && range.To > range.From), "skip", "0 <= from < to", "others");
+        Require(Softmax == Precision.Float32 || (Softmax == Precision.Float16 && Precision == Precision.Float16), "softmax", "float32, or float16 in a float16 run", Softmax);
+        Require(LossScaleMin > 0 && LossScale >= LossScaleMin && double.IsFinite(LossScale), "loss_scale, loss_scale_min", "0 < loss_scale_min <= loss_scale", $"{LossScale}, {LossScaleMin}");
+        Require(LossScaleWindow > 0 && LossScaleHysteresis > 0, "loss_scale_window, loss_scale_hysteresis", "at least 1", $"{LossScaleWindow}, {LossScaleHysteresis}");
+        if (Multitask is { } tasks)
+            Require(tasks.Ratio is > 0 and <= 1 && tasks.FromSamples >= 0 && tasks.RampSamples >= 0, "multitask", "0 < ratio <= 1, from_samples and ramp_samples at least 0", $"{tasks.Ratio}, {tasks.FromSamples}, {tasks.RampSamples}");
+        if (Spikes is { } spikes)
+        {
+            Require(spikes.Window > 0 && spikes.Window <= 10_000, "spikes.window", "1 to 10000", spikes.Window);
+            Require(spikes.NormFactor > 1 && spikes.LossRise > 0, "spikes.norm_factor, spikes.loss_rise", "above 1, above 0", $"{spikes.NormFactor}, {spikes.LossRise}");
+            Require(spikes.SkipSamples >= 0 && spikes.Limit >= 0, "spikes.skip_samples, spikes.limit", "at least 0", $"{spikes.SkipSamples}, {spikes.Limit}");
+        }
         Require(InitGain > 0, "init_gain", "above 0", InitGain);
         Require(ClipGrad > 0, "clip_grad", "above 0", ClipGrad);
         Require(SaveInterval > 0 && EvalInterval > 0, "save_interval, eval_interval", "at least 1", $"{SaveInterval}, {EvalInterval}");

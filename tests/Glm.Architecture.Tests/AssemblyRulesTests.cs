@@ -17,13 +17,14 @@ public sealed class AssemblyRulesTests
         ["Glm.Hub"] = ["Glm.Common"],
         ["Glm.Plots"] = [],
         ["Glm.Tensors"] = ["Glm.Common"],
+        ["Glm.Distributed"] = ["Glm.Common", "Glm.Tensors"],
         ["Glm.Tokenizers"] = ["Glm.Common"],
         ["Glm.Formats"] = ["Glm.Common", "Glm.Tensors"],
-        ["Glm.Models"] = ["Glm.Common", "Glm.Tensors", "Glm.Formats"],
+        ["Glm.Models"] = ["Glm.Common", "Glm.Tensors", "Glm.Distributed", "Glm.Formats"],
         ["Glm.Inference"] = ["Glm.Common", "Glm.Tensors", "Glm.Models", "Glm.Tokenizers"],
-        ["Glm.Training"] = ["Glm.Common", "Glm.Tensors", "Glm.Formats", "Glm.Models", "Glm.Tokenizers", "Glm.Plots"],
-        ["Glm.Evaluation"] = ["Glm.Common", "Glm.Tensors", "Glm.Models", "Glm.Tokenizers", "Glm.Inference", "Glm.Training", "Glm.Plots"],
-        ["Glm.Cli"] = ["Glm.Common", "Glm.Hub", "Glm.Plots", "Glm.Tensors", "Glm.Formats", "Glm.Models", "Glm.Tokenizers", "Glm.Inference", "Glm.Training", "Glm.Evaluation"],
+        ["Glm.Training"] = ["Glm.Common", "Glm.Plots", "Glm.Tensors", "Glm.Distributed", "Glm.Formats", "Glm.Models", "Glm.Tokenizers"],
+        ["Glm.Evaluation"] = ["Glm.Common", "Glm.Plots", "Glm.Tensors", "Glm.Models", "Glm.Tokenizers", "Glm.Inference", "Glm.Training"],
+        ["Glm.Cli"] = ["Glm.Common", "Glm.Hub", "Glm.Plots", "Glm.Tensors", "Glm.Distributed", "Glm.Formats", "Glm.Models", "Glm.Tokenizers", "Glm.Inference", "Glm.Training", "Glm.Evaluation"],
     };
 
     public static TheoryData<string> Rooms =>

@@ -88,9 +88,8 @@ public sealed class ConvertTests(TinyModel model) : IClassFixture<TinyModel>
         Assert.Contains("of tensors", plain.Out);
     }
 
-    /// <summary>A GGUF file with a vocabulary, from a GGUF file and from a directory that has the weights of one.</summary>
     [Fact]
-    public void A_vocabulary_passes_from_gguf_to_gguf_and_is_missed_in_a_directory()
+    public void A_vocabulary_passes_between_gguf_files_and_directories()
     {
         using var folder = new TemporaryFolder();
         string file = folder["a.gguf"];
@@ -98,13 +97,26 @@ public sealed class ConvertTests(TinyModel model) : IClassFixture<TinyModel>
         CommandRun.Of("convert", file, folder["b.gguf"], "--quantize", "q8_0", "--quiet").Success();
         Assert.Equal("q8_0", Assert.Single(CommandRun.Of("info", folder["b.gguf"], "--json").Json().GetProperty("stored").EnumerateObject(), type => type.Name != "float32").Name);
         Assert.Equal(CommandRun.Of("tokenize", "encode", "--model", file, "ab").Success(), CommandRun.Of("tokenize", "encode", "--model", folder["b.gguf"], "ab").Success());
-        var directory = CommandRun.Of("convert", file, folder["directory"]);
-        directory.Success();
-        Assert.Contains("has no vocabulary", directory.Error);
+        var directory = CommandRun.Of("convert", file, folder["directory"], "--json", "--quiet").Json();
+        Assert.True(directory.GetProperty("vocabulary").GetBoolean());
+        foreach (string path in new[] { file, folder["directory"] })
+            Assert.Equal("ChatGlm3", CommandRun.Of("info", path, "--json").Json().GetProperty("tokenizer").GetProperty("kind").GetString());
+        Assert.Equal(CommandRun.Of("tokenize", "encode", "--model", file, "ab").Success(), CommandRun.Of("tokenize", "encode", "--model", folder["directory"], "ab").Success());
         string Logits(string path) => CommandRun.Of("logits", "--model", path, "--ids", "1,2,300", "--json").Success();
         Assert.Equal(Logits(file), Logits(folder["directory"]));
         CommandRun.Of("convert", folder["directory"], folder["back.gguf"]).Success();
         Assert.Equal(Logits(file), Logits(folder["back.gguf"]));
+        Assert.Equal(CommandRun.Of("tokenize", "encode", "--model", file, "ab").Success(), CommandRun.Of("tokenize", "encode", "--model", folder["back.gguf"], "ab").Success());
+    }
+
+    [Fact]
+    public void A_missing_vocabulary_is_said()
+    {
+        using var folder = new TemporaryFolder();
+        File.WriteAllBytes(folder["a.gguf"], new TinyGguf().ToArray());
+        var directory = CommandRun.Of("convert", folder["a.gguf"], folder["directory"]);
+        directory.Success();
+        Assert.Contains("has no vocabulary", directory.Error);
     }
 
     [Theory]

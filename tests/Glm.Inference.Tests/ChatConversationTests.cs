@@ -40,6 +40,15 @@ public sealed class ChatConversationTests : IDisposable
         Assert.Equal(0, _session.Cache.UsedPages);
     }
 
+    [Fact]
+    public void A_models_own_limit_ends_a_conversation()
+    {
+        int length = _template.Encode([User("Hello")]).Length;
+        var limited = new ChatConversation(_session, _template, ChatDefaults.Of(_template.Tokenizer.Kind) with { MaxLength = length + 2 });
+        Assert.InRange(limited.Answer(User("Hello"), Greedy).NewTokens, 1, 2);
+        Assert.Contains($"expected fewer than {length + 2} tokens", Assert.Throws<GlmException>(() => limited.Answer(User("Hello"), Greedy)).Message);
+    }
+
     /// <summary>ChatGLM-6B with random weights and its real vocabulary, beside a twin that reads everything for every token and counts positions by hand.</summary>
     [TokenizersFact]
     public void A_prefix_model_reads_the_whole_chat_each_time()

@@ -30,6 +30,33 @@ public sealed class LimitedMemoryTests : IDisposable
         for (int pass = 0; pass < 3; pass++) Assert.Equal(expected, Logits(limited.Model));
     }
 
+    [Theory]
+    [InlineData(0.0)]
+    [InlineData(1.0)]
+    public void An_adapter_stays_with_its_weights(double share)
+    {
+        var plain = Model();
+        var adapted = plain.With(name => plain.Parameters.First(p => p.Name == name).Tensor is { IsPacked: true } weight ? weight.With(Addition(weight)) : plain.Parameters.First(p => p.Name == name).Tensor);
+        long weights = adapted.Parameters.Where(p => p.Tensor.IsPacked).Sum(p => p.Tensor.Bytes);
+        using var limited = LimitedMemory.Spread(adapted, (long)(share * weights), ring: 0);
+        float[] expected = Logits(adapted);
+        Assert.NotEqual(Logits(plain), expected);
+        Assert.Equal(expected, Logits(limited.Model));
+    }
+
+    [Fact]
+    public void An_adapter_takes_memory()
+    {
+        var model = Model();
+        long least = LimitedMemory.WorkingBytes(model.Config, DType.Float32) + (1 << 20);
+        var weight = model.Parameters.First(p => p.Tensor.IsPacked);
+        var large = new LowRank(Tensor.Allocate(DType.Float32, 10_000, weight.Tensor.Columns), Tensor.Allocate(DType.Float32, weight.Tensor.Rows, 10_000));
+        var adapted = model.With(name => name == weight.Name ? weight.Tensor.With(large) : model.Parameters.First(p => p.Name == name).Tensor);
+        using var fits = LimitedMemory.Fit(model, least, DType.Float32);
+        Assert.Throws<GlmException>(() => LimitedMemory.Fit(adapted, least, DType.Float32));
+        using var fitsToo = LimitedMemory.Fit(adapted, least + large.Down.Bytes + large.Up.Bytes, DType.Float32);
+    }
+
     [Fact]
     public void Too_little_memory_is_refused()
     {
@@ -63,6 +90,10 @@ public sealed class LimitedMemoryTests : IDisposable
         Assert.NotNull(packed.File);
         return model.Config.Create(name => packed.Tensors.GetValueOrDefault(name) ?? model.Parameters.First(p => p.Name == name).Tensor);
     }
+
+    private static LowRank Addition(Tensor weight) => new(
+        Tensor.From([.. Enumerable.Range(0, 2 * weight.Columns).Select(i => MathF.Sin(i))], 2, weight.Columns),
+        Tensor.From([.. Enumerable.Range(0, 2 * weight.Rows).Select(i => MathF.Cos(i))], weight.Rows, 2));
 
     private float[] Logits(LanguageModel model)
     {

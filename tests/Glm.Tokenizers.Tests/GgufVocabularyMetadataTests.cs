@@ -19,13 +19,48 @@ public sealed class GgufVocabularyMetadataTests
             int[] types = (int[])metadata["token_type"];
             Assert.Equal((rows, rows, $"[PAD{rows - 1}]", (int)PieceType.Unused), (tokens.Length, types.Length, tokens[^1], types[^1]));
             var scores = metadata.TryGetValue("scores", out object? values) ? Array.ConvertAll((float[])values, score => (double)score) : null;
-            var read = new GgufVocabulary(name, (string)metadata["model"], (string)metadata["pre"], tokens, scores, Array.ConvertAll(types, type => (double)type)).Create();
-            Assert.Equal((tokenizer.Kind, tokenizer.VocabularySize), (read.Kind, read.VocabularySize));
-            foreach (string text in Texts)
+            var vocabulary = new GgufVocabulary(name, (string)metadata["model"], (string)metadata["pre"], tokens, scores, Array.ConvertAll(types, type => (double)type));
+            string folder = Directory.CreateTempSubdirectory("glm-vocabulary-").FullName;
+            try
             {
-                Assert.Equal(tokenizer.Encode(text), read.Encode(text));
-                Assert.Equal(tokenizer.EncodeWithSpecial(text), read.EncodeWithSpecial(text));
+                File.WriteAllBytes(Path.Combine(folder, "tokenizer.model"), vocabulary.ToTokenizerModel());
+                foreach (var read in new[] { vocabulary.Create(), Tokenizer.Load(folder) })
+                {
+                    Assert.Equal((tokenizer.Kind, tokenizer.VocabularySize), (read.Kind, read.VocabularySize));
+                    foreach (string text in Texts)
+                    {
+                        Assert.Equal(tokenizer.Encode(text), read.Encode(text));
+                        Assert.Equal(tokenizer.EncodeWithSpecial(text), read.EncodeWithSpecial(text));
+                    }
+                }
             }
+            finally
+            {
+                Directory.Delete(folder, recursive: true);
+            }
+        }
+    }
+
+    /// <summary>Engines that know merges and no ranks come to the same tokens. Each text is one word, whose letters are merged across all places.</summary>
+    [TokenizersFact]
+    public void Merges_make_what_ranks_make()
+    {
+        var tokenizer = Tokenizer.Load(Path.Combine(TestFiles.Tokenizers!, "glm-4-9b"));
+        var metadata = GgufVocabularyMetadata.Of(tokenizer, tokenizer.VocabularySize)!.ToDictionary(pair => pair.Key[GgufVocabularyMetadata.Prefix.Length..], pair => pair.Value);
+        var places = ((string[])metadata["merges"]).Index().ToDictionary(merge => merge.Item, merge => merge.Index);
+        string[] tokens = (string[])metadata["tokens"];
+        foreach (string word in new[] { "程序正在进行测试然后显示了结果", "他的状态已经恢复平静", "因此可以减少执行时间", "Donaudampfschiff", "acknowledgementsandso", "данныекоторые", "données" })
+            Assert.Equal(tokenizer.Encode(word).Select(id => tokens[id]), Merged([.. ByteAlphabet.Write(System.Text.Encoding.UTF8.GetBytes(word)).Select(letter => letter.ToString())], places));
+    }
+
+    private static List<string> Merged(List<string> parts, Dictionary<string, int> places)
+    {
+        while (true)
+        {
+            int best = Enumerable.Range(0, parts.Count - 1).MinBy(i => places.GetValueOrDefault($"{parts[i]} {parts[i + 1]}", int.MaxValue));
+            if (!places.ContainsKey($"{parts[best]} {parts[best + 1]}")) return parts;
+            parts[best] += parts[best + 1];
+            parts.RemoveAt(best + 1);
         }
     }
 

@@ -37,4 +37,23 @@ public sealed class ScheduleTests
         Assert.Equal(1, shrink.At(60_000));
         Assert.Equal(0.1, new EmbeddingShrinkSchedule(0.1).At(1_000_000));
     }
+
+    [Fact]
+    public void Rate_warms_up_once_more_at_absolute_samples()
+    {
+        var plain = new LearningRateSchedule(1, 0.1, 100, 1000);
+        var again = plain with { Rewarmups = [new(400, 50)] };
+        Assert.Equal(plain.At(399), again.At(399));
+        Assert.Equal(plain.At(400) * 1e-8, again.At(400), 1e-15);
+        Assert.Equal(plain.At(425) / 2, again.At(425), 1e-12);
+        Assert.Equal(plain.At(450), again.At(450));
+    }
+
+    /// <summary>GLM-130B's: 0.1, warmed to 1 from step 6000, again from 0.2 at 22800, then 0.5 and 0.1 (spec 4.4).</summary>
+    [Fact]
+    public void Embedding_shrink_begins_again()
+    {
+        var shrink = new EmbeddingShrinkSchedule(0.1, 6000, 500) { Changes = [new(22800, 0.2, 0, 6000), new(33600, 0.5), new(35200, 0.1)] };
+        Assert.Equal([0.1, 1, 0.2, 0.6, 0.5, 0.1], new long[] { 5999, 22799, 22800, 25800, 33600, 60000 }.Select(step => Math.Round(shrink.At(step), 12)));
+    }
 }

@@ -17,14 +17,7 @@ internal sealed class TinyRun : IDisposable
         var vocabulary = UnigramTrainer.Train([text], new UnigramTrainerOptions { VocabularySize = 400, Threads = 1 });
         vocabulary.Save(In("tokenizer.model"));
         File.WriteAllText(In("text.txt"), text);
-        var tokenizer = Tokenizer.Load(In("tokenizer.model"));
-        new DataPreparer(new DataPrepareOptions
-        {
-            Encode = tokenizer.Encode,
-            VocabularySize = tokenizer.VocabularySize,
-            EodId = tokenizer.Special.Eod!.Value,
-            TokenizerHash = System.Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(In("tokenizer.model")))),
-        }).Prepare([In("text.txt")], In("data"));
+        Prepare("text.txt", "data");
         var shape = new Glm130BConfig { NumLayers = 2, HiddenSize = 32, InnerHiddenSize = 80, NumAttentionHeads = 2, VocabSize = 400, MaxSequenceLength = 64 };
         File.WriteAllText(In("shape.json"), shape.ToJson());
         File.WriteAllText(In("run.json"), $$"""
@@ -39,6 +32,19 @@ internal sealed class TinyRun : IDisposable
     public string Folder { get; } = Directory.CreateTempSubdirectory("glm-run-").FullName;
 
     public string In(string name) => Path.Combine(Folder, name);
+
+    /// <summary>Options of a run one in twenty of whose samples is noise, at which the loss rises once the others have been learned.</summary>
+    public const string Noisy = """, "data": [{ "path": "data", "weight": 0.95 }, { "path": "noise", "weight": 0.05 }], "lr": 1e-2, "train_samples": 200""";
+
+    /// <summary>A run with such options.</summary>
+    public static TinyRun WithNoise(string options)
+    {
+        var run = new TinyRun(Noisy + options);
+        var random = new CounterRandom(8, 0);
+        File.WriteAllText(run.In("noise.txt"), string.Concat(Enumerable.Range(0, 4000).Select(_ => (char)('!' + random.NextInt(90)))));
+        run.Prepare("noise.txt", "noise");
+        return run;
+    }
 
     public TrainingConfig Config => TrainingConfig.Load(In("run.json"));
 
@@ -56,6 +62,18 @@ internal sealed class TinyRun : IDisposable
     }
 
     public void Dispose() => Directory.Delete(Folder, recursive: true);
+
+    private void Prepare(string text, string output)
+    {
+        var tokenizer = Tokenizer.Load(In("tokenizer.model"));
+        new DataPreparer(new DataPrepareOptions
+        {
+            Encode = tokenizer.Encode,
+            VocabularySize = tokenizer.VocabularySize,
+            EodId = tokenizer.Special.Eod!.Value,
+            TokenizerHash = System.Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(In("tokenizer.model")))),
+        }).Prepare([In(text)], In(output));
+    }
 
     private static string Line(int number)
     {

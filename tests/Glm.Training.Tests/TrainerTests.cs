@@ -10,6 +10,11 @@ public sealed class TrainerTests
     [Theory]
     [InlineData("")]
     [InlineData(""", "precision": "bfloat16" """)]
+    [InlineData(""", "precision": "float16" """)]
+    [InlineData(""", "precision": "float16", "softmax": "float16", "recompute": true""")]
+    [InlineData(""", "normalization": "post-ln" """)]
+    [InlineData(""", "normalization": "pre-ln" """)]
+    [InlineData(""", "normalization": "sandwich-ln", "precision": "float16" """)]
     [InlineData(""", "recompute": true, "ramp_start": 2, "ramp_increment": 2, "ramp_samples": 16""")]
     public void Loss_falls(string options)
     {
@@ -31,21 +36,27 @@ public sealed class TrainerTests
         Assert.Equal(Trained(run, 2), Trained(run, threads));
     }
 
-    [Fact]
-    public void Recomputation_changes_no_bit()
+    [Theory]
+    [InlineData("")]
+    [InlineData(""", "precision": "float16" """)]
+    public void Recomputation_changes_no_bit(string options)
     {
-        using TinyRun kept = new(), recomputed = new(""", "recompute": true""");
+        using TinyRun kept = new(options), recomputed = new(options + """, "recompute": true""");
         Assert.Equal(Trained(kept, 2), Trained(recomputed, 2));
     }
 
     [Theory]
     [InlineData("")]
     [InlineData(""", "precision": "bfloat16" """)]
+    [InlineData(""", "precision": "float16", "loss_scale": 1e12, "loss_scale_window": 3""")]
+    [InlineData(TinyRun.Noisy + """, "spikes": { "reaction": "rollback", "window": 6, "loss_rise": 0.4 }, "skip": [{ "from": 5, "to": 9 }]""")]
+    [InlineData(TinyRun.Noisy + """, "spikes": { "reaction": "skip", "window": 6, "loss_rise": 0.4 }""")]
     public void A_resumed_run_continues_bit_for_bit(string options)
     {
-        using TinyRun straight = new(options), interrupted = new(options);
+        bool noisy = options.Contains("noise");
+        using TinyRun straight = noisy ? TinyRun.WithNoise(options) : new(options), interrupted = noisy ? TinyRun.WithNoise(options) : new(options);
         using var workers = new Workers(2);
-        for (int stop = 2; ; stop += 3)
+        for (int stop = 2; ; stop += noisy ? 11 : 3)
         {
             using var cancel = new CancellationTokenSource();
             using var part = new Trainer(interrupted.Config, workers);

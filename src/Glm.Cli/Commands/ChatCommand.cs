@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Glm.Inference;
+using Glm.Models;
 using Glm.Tokenizers;
 
 namespace Glm.Cli.Commands;
@@ -29,10 +30,11 @@ internal static class ChatCommand
         {
             string path = ModelLocation.OrShipped(parse.GetValue(model));
             var template = ChatTemplate.Of(VocabularyLocation.Open(path)); // before the weights: a model that cannot chat says so at once
-            var options = sampling.Read(parse, ChatDefaults.Of(template.Tokenizer.Kind).Options);
+            var defaults = ChatDefaults.Of(template.Tokenizer.Kind, GenerationConfig.Find(path));
+            var options = sampling.Read(parse, defaults.Options);
             bool isQuiet = parse.GetValue(quiet);
             using var loaded = LoadedModel.Open(terminal, path, parse.GetValue(threads), parse.GetValue(memory), Options.CacheType(parse.GetValue(kvCache)), quiet: isQuiet, adapter: parse.GetValue(adapter), cancellation: cancellation);
-            var conversation = new ChatConversation(loaded.NewSession(), template);
+            var conversation = new ChatConversation(loaded.NewSession(), template, defaults);
             string? instructions = parse.GetValue(system);
             conversation.Reset(instructions);
             if (terminal.Interactive) terminal.Error.WriteLine($"{template.Tokenizer.Kind}: a line is a message; /help shows what else there is.");

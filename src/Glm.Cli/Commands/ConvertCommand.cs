@@ -58,6 +58,7 @@ internal static class ConvertCommand
                 Type = parse.GetValue(type) switch { "fp32" => DType.Float32, "fp16" => DType.Float16, "bf16" => DType.BFloat16, _ => null },
                 Requantize = parse.GetValue(requantize),
                 Companions = Tokenizer.FileNames,
+                TokenizerModel = kind == ConversionFormat.Gguf ? null : VocabularyLocation.AsFile(from),
                 Vocabulary = kind == ConversionFormat.Gguf ? VocabularyLocation.AsMetadata(from) : null,
             };
             using var workers = new Workers(parse.GetValue(threads));

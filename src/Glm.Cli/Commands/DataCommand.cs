@@ -7,7 +7,7 @@ namespace Glm.Cli.Commands;
 /// <summary><c>glm data</c>: text to training shards.</summary>
 internal static class DataCommand
 {
-    public static Command Create(Terminal terminal) => new Command("data", "Training data") { Prepare(terminal) };
+    public static Command Create(Terminal terminal) => new Command("data", "Training data") { Prepare(terminal), PrepareTasks(terminal) };
 
     private static ExampleCommand Prepare(Terminal terminal)
     {
@@ -42,6 +42,34 @@ internal static class DataCommand
             var manifest = preparer.Prepare(parse.GetRequiredValue(inputs), folder, progress, cancellation);
             line.Dispose();
             Report(terminal, manifest, folder, parse.GetValue(json));
+        });
+    }
+
+    private static ExampleCommand PrepareTasks(Terminal terminal)
+    {
+        var config = new Option<string>("--config") { HelpName = "FILE", Description = "The data sets: files, templates, caps and weights (JSON, see configs/tasks.json)", Required = true };
+        var data = new Option<string?>("--data") { HelpName = "FOLDER", Description = "Where the files' names start from (default: the folder of FILE)" };
+        var output = new Option<string>("--output") { HelpName = "FOLDER", Description = "Where the prompts go", Required = true };
+        var tokenizer = Options.Tokenizer();
+        var json = Options.Json();
+        var quiet = Options.Quiet();
+        return new ExampleCommand("prepare-tasks", "Turn prompted data sets into ids, for multi-task instruction pre-training",
+            "glm data prepare-tasks --config configs/tasks.json --data corpus --tokenizer tokenizer.model --output data/tasks")
+        {
+            config, data, output, tokenizer, json, quiet,
+        }.Does((parse, cancellation) =>
+        {
+            string path = parse.GetRequiredValue(config), folder = parse.GetRequiredValue(output);
+            string file = Tokenizer.FileOf(ModelLocation.OrShipped(parse.GetValue(tokenizer)));
+            var vocabulary = Tokenizer.Load(file);
+            using var line = new ProgressLine(terminal, parse.GetValue(quiet));
+            var preparer = new TaskPreparer(vocabulary.Encode, vocabulary.VocabularySize, ShardManifest.HashOfTokenizer(file));
+            var manifest = preparer.Prepare(
+                PromptSets.Load(path), parse.GetValue(data) ?? Path.GetDirectoryName(Path.GetFullPath(path))!, folder, new DirectProgress<string>(line.Show), cancellation);
+            line.Dispose();
+            foreach (var task in manifest.Tasks.Where(task => task.Faulty > 0)) terminal.Error.WriteLine($"glm: {task.Name}: {task.Faulty:N0} lines gave no prompt; the first is {task.FirstFault}");
+            if (parse.GetValue(json)) terminal.WriteJson(new { folder, manifest.Samples, manifest.Ids, Tasks = manifest.Tasks.Count, Malformed = manifest.Tasks.Sum(task => task.Faulty) });
+            else terminal.Out.WriteLine($"{folder}: {manifest.Samples:N0} prompts of {manifest.Tasks.Count} data sets, {manifest.Ids:N0} tokens");
         });
     }
 

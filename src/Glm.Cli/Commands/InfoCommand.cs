@@ -44,20 +44,18 @@ internal static class InfoCommand
         if (File.Exists(directory))
         {
             var (config, inventory) = GgufModel.Describe(directory);
-            return new ModelDescription(directory, config, Stored(inventory), Vocabulary: null);
+            return new ModelDescription(directory, config, Stored(inventory), VocabularyLocation.FindInGguf(directory) is { IsKnown: true } vocabulary ? VocabularyOf(directory, vocabulary.Create()) : null);
         }
         if (!Directory.Exists(directory)) throw new GlmException($"{directory}: expected the directory or GGUF file of a model or one of {string.Join(", ", Presets.All.Keys)}");
-        return new ModelDescription(directory, ModelDirectory.LoadConfig(directory), Stored(ModelDirectory.Inventory(directory)), VocabularyOf(directory));
+        return new ModelDescription(directory, ModelDirectory.LoadConfig(directory), Stored(ModelDirectory.Inventory(directory)),
+            Tokenizer.FindIn(directory) is { } file ? VocabularyOf(file, Tokenizer.Load(file)) : null);
     }
 
     private static Dictionary<string, StoredAs> Stored(IReadOnlyDictionary<DType, (int Tensors, long Bytes)> inventory) =>
         inventory.ToDictionary(entry => Units.Name(entry.Key), entry => new StoredAs(entry.Value.Tensors, entry.Value.Bytes));
 
-    private static VocabularyDescription? VocabularyOf(string directory)
+    private static VocabularyDescription VocabularyOf(string file, Tokenizer tokenizer)
     {
-        string? file = Tokenizer.FindIn(directory);
-        if (file is null) return null;
-        var tokenizer = Tokenizer.Load(file);
         string kind = tokenizer.Kind switch { VocabularyKind.Glm130B => "icetk", VocabularyKind.GlmNet => "unigram with byte fallback", var other => $"{other}" };
         return new VocabularyDescription(Path.GetFileName(file), kind, tokenizer.VocabularySize);
     }

@@ -45,6 +45,9 @@ public sealed record ConversionOptions
     /// <summary>Names of files that go along from directory to directory: those of vocabularies.</summary>
     public IReadOnlyList<string> Companions { get; init; } = [];
 
+    /// <summary>The <c>tokenizer.model</c> of a directory whose source is a file; none if null.</summary>
+    public byte[]? TokenizerModel { get; init; }
+
     /// <summary>Metadata of a GGUF file that say its vocabulary; one without a vocabulary if null.</summary>
     public IReadOnlyList<KeyValuePair<string, object>>? Vocabulary { get; init; }
 

@@ -12,7 +12,7 @@ namespace Glm.Models;
 /// </summary>
 public sealed class ModelConversion
 {
-    private const string Version = "conversion 1", Release = "release", IndexExtension = ".index.json";
+    private const string Version = "conversion 1", Release = "release", IndexExtension = ".index.json", TokenizerModelName = "tokenizer.model";
 
     private readonly ConversionSource _source;
     private readonly ConversionOptions _options;
@@ -84,6 +84,11 @@ public sealed class ModelConversion
         }
         string[] companions = Directory.Exists(_source.Path) ? [.. _options.Companions.Where(name => File.Exists(Path.Combine(_source.Path, name)))] : [];
         foreach (string name in companions) AtomicFile.Write(stage[name], stream => { using var from = File.OpenRead(Path.Combine(_source.Path, name)); from.CopyTo(stream); });
+        if (_options.TokenizerModel is { } vocabulary)
+        {
+            companions = [TokenizerModelName];
+            AtomicFile.Write(stage[TokenizerModelName], stream => stream.Write(vocabulary));
+        }
         foreach (var (name, text) in Descriptions(files)) AtomicFile.Write(stage[name], stream => stream.Write(Encoding.UTF8.GetBytes(text)));
         _cancel.ThrowIfCancellationRequested();
         stage.Place();

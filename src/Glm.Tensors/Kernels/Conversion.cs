@@ -80,6 +80,25 @@ internal static unsafe class Conversion
         }
     }
 
+    /// <summary>Rounds binary32 numbers to the nearest binary16 in their place; 65520 and more become infinite.</summary>
+    public static void RoundToHalf(float* values, nint count, InstructionSet isa)
+    {
+        switch (isa)
+        {
+            case InstructionSet.Avx512: RoundToHalf<Vector512<float>, Lanes512>(values, count); break;
+            case InstructionSet.Avx2: RoundToHalf<Vector256<float>, Lanes256>(values, count); break;
+            default: RoundToHalf<Vector128<float>, Lanes128>(values, count); break;
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void RoundToHalf<V, L>(float* values, nint count) where V : struct where L : struct, ILanes<V>
+    {
+        nint i = 0;
+        for (; i + L.Count <= count; i += L.Count) L.Store(FromHalf<V, L>(ToHalf<V, L>(L.Load(values + i))), values + i);
+        for (; i < count; i++) values[i] = (float)(Half)values[i];
+    }
+
     private static void Narrow<V, L>(float* source, void* target, DType type, nint count) where V : struct where L : struct, ILanes<V>
     {
         switch (type)

@@ -15,7 +15,7 @@ public readonly record struct AttentionSegment(int Start, int Length, int Divisi
 /// <remarks>
 /// For each head, S = scale Q K^T, P = softmax over what the rule lets a row see, O = P V; a block of queries at a time, so that scores of masked
 /// blocks are never computed and no score outlives its block: the backward pass rebuilds P from the log-sum-exp of each row.
-/// With D = rowsum(dO O): dV = P^T dO, dS = P (dO V^T - D) scale, dQ = dS K, dK = dS^T Q. The original writes -10000 into masked scores, which is an
+/// With D = rowsum(dO O): dV = P^T dO, dS = P (dO V^T - D), dQ = scale dS K, dK = scale dS^T Q. The original writes -10000 into masked scores, which is an
 /// exact 0 after the float32 softmax of rows that see at least themselves. With ALiBi a head's slope times (key - query) is added to S, which has no gradient.
 /// </remarks>
 public static unsafe class AttentionOperation
@@ -29,9 +29,10 @@ public static unsafe class AttentionOperation
     /// <param name="segments">Who sees whom; rows outside every segment give zeros.</param>
     /// <param name="dropout">Dropout probability on P, while training.</param>
     /// <param name="slopes">Float32 slopes of ALiBi <c>[heads]</c>, if positions enter so (ChatGLM spec 8.2).</param>
+    /// <param name="precision">How scores are rounded where activations are binary16.</param>
     /// <returns><c>[rows, heads x head size]</c>.</returns>
     public static Tensor Attention(
-        this Context context, Tensor qkv, HeadLayout layout, AttentionSegment[] segments, float dropout = 0, Tensor? slopes = null)
+        this Context context, Tensor qkv, HeadLayout layout, AttentionSegment[] segments, float dropout = 0, Tensor? slopes = null, ScorePrecision? precision = null)
     {
         int longest = 0, total = 0;
         foreach (var segment in segments)
@@ -46,7 +47,8 @@ public static unsafe class AttentionOperation
         if (total < qkv.Rows) output.Clear();
         var normalizers = context.Arena.Allocate(DType.Float32, layout.Heads, qkv.Rows);
         DropoutMask? mask = dropout > 0 && context.Training ? new DropoutMask(context, dropout) : null;
-        var pass = new Pass(context, qkv, output, layout, segments, longest, scale, normalizers, mask, slopes);
+        HalfScores? half = context.ActivationType == DType.Float16 ? new HalfScores(precision ?? new ScorePrecision()) : null;
+        var pass = new Pass(context, qkv, output, layout, segments, longest, scale / (half?.LayerScale ?? 1), normalizers, mask, slopes, half);
         context.Workers.For(segments.Length * layout.Heads, pass);
         if (context.Recording) RecordBackward(context, qkv, output, layout, segments, pass);
         return output;
@@ -67,7 +69,7 @@ public static unsafe class AttentionOperation
     /// <summary>What both passes read. As the body of a loop it is the forward pass, an item for every head of every segment.</summary>
     private readonly struct Pass(
         Context context, Tensor qkv, Tensor output, HeadLayout layout, AttentionSegment[] segments, int longest, float scale, Tensor normalizers,
-        DropoutMask? dropout, Tensor? slopes) : ILoopBody
+        DropoutMask? dropout, Tensor? slopes, HalfScores? half) : ILoopBody
     {
         public void Invoke(int item, int worker) => Forward(segments[item / layout.Heads], item % layout.Heads, worker);
 
@@ -83,10 +85,14 @@ public static unsafe class AttentionOperation
                 {
                     float* row = scores + (long)(i - begin) * keys;
                     int visible = VisibleKeys(segment, i + 1);
-                    AddDistances(head, i, row, visible);
-                    float max = Vectors.Max(row, visible), sum = Vectors.ExpSum(row, max, visible);
-                    *Normalizer(segment, head, i) = max + MathF.Log(sum);
-                    Vectors.Scale(1 / sum, row, visible);
+                    if (half is { } rounded) HalfSoftmax(rounded, head, i, row, visible);
+                    else
+                    {
+                        AddDistances(head, i, row, visible);
+                        float max = Vectors.Max(row, visible), sum = Vectors.ExpSum(row, max, visible);
+                        *Normalizer(segment, head, i) = max + MathF.Log(sum);
+                        Vectors.Scale(1 / sum, row, visible);
+                    }
                     new Span<float>(row + visible, keys - visible).Clear();
                     if (dropout is { } mask) ApplyDropout(mask, segment, head, i, row, visible);
                 }
@@ -108,14 +114,18 @@ public static unsafe class AttentionOperation
                     Multiply(query, Key(segment, group, keys).Transposed, probabilities, scale, 0, worker);
                     Multiply(upstream, Value(segment, group, keys).Transposed, scoreGradient, 1, 0, worker);
                     for (int i = begin; i < end; i++)
-                        RowBackward(segment, head, i, p + (long)(i - begin) * keys, ds + (long)(i - begin) * keys, keys, scratch);
-                    Multiply(scoreGradient, Key(segment, group, keys), Slice(gradient, segment, layout.QueryOffset + head * layout.QueryStride, begin, rows), 1, 1, worker);
-                    Multiply(scoreGradient.Transposed, query, Slice(gradient, segment, layout.KeyOffset + group * layout.KeyValueStride, 0, keys), 1, 1, worker);
+                    {
+                        float* row = p + (long)(i - begin) * keys, rowGradient = ds + (long)(i - begin) * keys;
+                        if (half is { } rounded) HalfRowBackward(rounded, segment, head, i, row, rowGradient, keys);
+                        else RowBackward(segment, head, i, row, rowGradient, keys, scratch);
+                    }
+                    Multiply(scoreGradient, Key(segment, group, keys), Slice(gradient, segment, layout.QueryOffset + head * layout.QueryStride, begin, rows), scale, 1, worker);
+                    Multiply(scoreGradient.Transposed, query, Slice(gradient, segment, layout.KeyOffset + group * layout.KeyValueStride, 0, keys), scale, 1, worker);
                     Multiply(probabilities.Transposed, upstream, Slice(gradient, segment, layout.ValueOffset + group * layout.KeyValueStride, 0, keys), 1, 1, worker);
                 }
         }
 
-        /// <summary>Turns a row of scores into (dropped) probabilities, and dO V^T into the gradient of the scores before scaling of Q K^T.</summary>
+        /// <summary>Turns a row of scores into (dropped) probabilities, and dO V^T into the gradient of the scores.</summary>
         private void RowBackward(AttentionSegment segment, int head, int i, float* p, float* ds, int keys, float* scratch)
         {
             int visible = VisibleKeys(segment, i + 1), size = layout.HeadSize;
@@ -127,7 +137,7 @@ public static unsafe class AttentionOperation
             Vectors.ExpSum(p, *Normalizer(segment, head, i), visible);
             if (dropout is { } mask)
             {
-                for (int j = 0; j < visible; j++) ds[j] = p[j] * (ds[j] * Factor(mask, segment, head, i, j) - d[0]) * scale;
+                for (int j = 0; j < visible; j++) ds[j] = p[j] * (ds[j] * Factor(mask, segment, head, i, j) - d[0]);
                 ApplyDropout(mask, segment, head, i, p, visible);
             }
             else
@@ -135,11 +145,31 @@ public static unsafe class AttentionOperation
                 for (int j = 0; j < visible; j += Vectors.Width)
                 {
                     int count = visible - j;
-                    Vectors.Store(Vectors.Load(p + j, count) * (Vectors.Load(ds + j, count) - d) * Vector512.Create(scale), ds + j, count);
+                    Vectors.Store(Vectors.Load(p + j, count) * (Vectors.Load(ds + j, count) - d), ds + j, count);
                 }
             }
             new Span<float>(p + visible, keys - visible).Clear();
             new Span<float>(ds + visible, keys - visible).Clear();
+        }
+
+        /// <summary>As <see cref="RowBackward"/>, every step rounded; the probabilities are those of the forward pass to the bit.</summary>
+        private void HalfRowBackward(HalfScores rounded, AttentionSegment segment, int head, int i, float* p, float* ds, int keys)
+        {
+            int visible = VisibleKeys(segment, i + 1);
+            HalfSoftmax(rounded, head, i, p, visible);
+            HalfScores.Round(ds, visible);
+            if (dropout is { } mask) ApplyDropout(mask, segment, head, i, ds, visible);
+            rounded.Backward(p, ds, visible);
+            if (dropout is { } same) ApplyDropout(same, segment, head, i, p, visible);
+            new Span<float>(p + visible, keys - visible).Clear();
+            new Span<float>(ds + visible, keys - visible).Clear();
+        }
+
+        private void HalfSoftmax(HalfScores rounded, int head, int i, float* row, int visible)
+        {
+            rounded.ReadScores(row, visible);
+            AddDistances(head, i, row, visible);
+            rounded.Softmax(row, visible);
         }
 
         private void AddDistances(int head, int i, float* scores, int visible)
@@ -152,10 +182,11 @@ public static unsafe class AttentionOperation
         private void ApplyDropout(DropoutMask mask, AttentionSegment segment, int head, int i, float* row, int count)
         {
             for (int j = 0; j < count; j++) row[j] *= Factor(mask, segment, head, i, j);
+            if (half is not null) HalfScores.Round(row, count);
         }
 
         private float Factor(DropoutMask mask, AttentionSegment segment, int head, int i, int j) =>
-            mask.Factor((((long)segment.Start + i) * layout.Heads + head) * qkv.Rows + j);
+            mask.Factor((((long)segment.Start + i) * layout.AllHeads + layout.FirstHead + head) * qkv.Rows + j);
 
         private Matrix Query(AttentionSegment segment, int head, int begin, int end) =>
             Slice(qkv, segment, layout.QueryOffset + head * layout.QueryStride, begin, end - begin);

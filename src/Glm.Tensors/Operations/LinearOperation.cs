@@ -80,7 +80,7 @@ public static unsafe class LinearOperation
     }
 
     /// <summary>Adds the sum over the rows of dy to the bias' gradient, rows in order, so that the result does not depend on the threads.</summary>
-    private static void AddColumnSums(Context context, Tensor dy, Tensor bias)
+    internal static void AddColumnSums(Context context, Tensor dy, Tensor bias)
     {
         var gradient = context.GradientOf(bias, out bool first);
         if (first) gradient.Clear();

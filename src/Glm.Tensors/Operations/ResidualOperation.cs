@@ -21,7 +21,7 @@ public static unsafe class ResidualOperation
             AddScaled(context, f, y.Gradient!, 1);
         });
 
-    private static void AddScaled(Context context, Tensor input, Tensor dy, float factor)
+    internal static void AddScaled(Context context, Tensor input, Tensor dy, float factor)
     {
         if (!input.RequiresGradient) return;
         var gradient = context.GradientOf(input, out bool first);

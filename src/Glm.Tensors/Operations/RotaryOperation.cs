@@ -14,6 +14,12 @@ namespace Glm.Tensors;
 public readonly record struct HeadLayout(
     int Heads, int KeyValueHeads, int HeadSize, int QueryOffset, int KeyOffset, int ValueOffset, int QueryStride, int KeyValueStride)
 {
+    /// <summary>Heads of other processes that come before these ones, which dropout counts so that it does not depend on how heads are shared out.</summary>
+    public int FirstHead { get; init; }
+
+    /// <summary>Heads of all processes together.</summary>
+    public int AllHeads { get => field > 0 ? field : Heads; init; }
+
     /// <summary>Query heads that share a key and value head.</summary>
     public int GroupHeads => Heads / KeyValueHeads;
 

@@ -26,6 +26,7 @@ public static unsafe class TensorMath
             }
             sums[block] = Vector512.Sum(sum);
         });
+        GC.KeepAlive(tensor);
         return sums.Sum();
     }
 
@@ -35,6 +36,7 @@ public static unsafe class TensorMath
         float* x = tensor.Floats;
         var random = new CounterRandom(seed, stream);
         for (long i = 0; i < tensor.Count; i++) x[i] = (float)(random.NextGaussian() * standardDeviation);
+        GC.KeepAlive(tensor);
     }
 
     /// <summary>Sets all elements of a float32 tensor.</summary>
@@ -42,6 +44,7 @@ public static unsafe class TensorMath
     {
         float* x = tensor.Floats;
         for (long i = 0; i < tensor.Count; i++) x[i] = value;
+        GC.KeepAlive(tensor);
     }
 
     /// <summary>
@@ -59,6 +62,10 @@ public static unsafe class TensorMath
             long start = (long)block * Block;
             Update(w + start, g + start, m + start, v + start, (int)Math.Min(Block, count - start), s);
         });
+        GC.KeepAlive(weight);
+        GC.KeepAlive(gradient);
+        GC.KeepAlive(mean);
+        GC.KeepAlive(variance);
     }
 
     private static void Update(float* w, float* g, float* m, float* v, int n, in AdamWStep s)

@@ -15,7 +15,10 @@ public readonly record struct DocumentText(string? Text, int Utf8Bytes, long Lin
 /// Reads the documents of one file in bounded memory; a text file beyond the limit becomes several documents. What cannot be used
 /// is handed out as a fault, never dropped silently.
 /// </summary>
-public sealed class DocumentReader(string path, string textField, int maxDocumentBytes)
+/// <param name="path">The file.</param>
+/// <param name="textField">Field of a JSON line that holds the text; null to hand out the JSON object itself.</param>
+/// <param name="maxDocumentBytes">The limit.</param>
+public sealed class DocumentReader(string path, string? textField, int maxDocumentBytes)
 {
     private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
@@ -61,6 +64,7 @@ public sealed class DocumentReader(string path, string textField, int maxDocumen
             using JsonDocument json = JsonDocument.ParseValue(ref reader);
             if (reader.Read()) return Fault(number, "more than one JSON value");
             if (json.RootElement.ValueKind != JsonValueKind.Object) return Fault(number, "no JSON object");
+            if (textField is null) return Document(json.RootElement.GetRawText(), number);
             if (!json.RootElement.TryGetProperty(textField, out JsonElement field)) return Fault(number, $"no field '{textField}'");
             if (field.ValueKind != JsonValueKind.String) return Fault(number, $"field '{textField}' is no string");
             return Document(field.GetString()!, number);
