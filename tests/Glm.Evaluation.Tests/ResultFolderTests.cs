@@ -57,7 +57,7 @@ public sealed class ResultFolderTests : IDisposable
         var group = new GroupResult("all", 2, 1, new Dictionary<string, FileStatistics> { ["Accuracy"] = new(1, 2, 3) }, numbers);
         results.Write(new TaskResult
         {
-            Task = "a", Title = "A", Type = "mul", Version = "v", Data = "d", Metrics = ["Accuracy"], Files = [new FileResult("all", "x", 2, 1, numbers, numbers)], Groups = [group], Overall = group,
+            Task = "a", Type = "mul", Version = "v", Data = "d", Metrics = ["Accuracy"], Files = [new FileResult("all", "x", 2, 1, numbers, numbers)], Groups = [group], Overall = group,
         });
         var found = Assert.Single(ResultFolder.Find([_folder.Path]));
         Assert.Equal(run.Model, found.ReadRun()!.Model);

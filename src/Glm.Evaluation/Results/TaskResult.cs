@@ -3,11 +3,11 @@ namespace Glm.Evaluation;
 /// <summary>What a task gave: <c>TASK.json</c>.</summary>
 public sealed record TaskResult
 {
-    /// <summary>The name of its files: the task's, and the number of shots where that is not the task's own.</summary>
+    /// <summary>The task's name, which is that of its files; with a slash in it, they lie in a folder.</summary>
     public required string Task { get; init; }
 
     /// <summary>The task's title, such as <c>AFQMC</c>.</summary>
-    public required string Title { get; init; }
+    public string? Title { get; init; }
 
     /// <summary><c>mul</c>, <c>gen</c> or <c>lm</c>.</summary>
     public required string Type { get; init; }

@@ -22,6 +22,9 @@ public sealed record TaskDefinition
     /// <summary>Hash of that file.</summary>
     public required string Version { get; init; }
 
+    /// <summary>Name of the files with its results: small letters, digits, <c>-</c>, <c>_</c> and <c>/</c>.</summary>
+    public required string Name { get; init; }
+
     /// <summary>Its title, such as <c>AFQMC</c>.</summary>
     public required string Title { get; init; }
 
@@ -102,9 +105,6 @@ public sealed record TaskDefinition
 
     /// <summary>Key of the draw of examples.</summary>
     public int Seed { get; init; }
-
-    /// <summary>Name of the files with its results.</summary>
-    public string Name => string.Join('-', string.Concat(Title.ToLowerInvariant().Select(letter => char.IsAsciiLetterOrDigit(letter) || letter == '_' ? letter : ' ')).Split(' ', StringSplitOptions.RemoveEmptyEntries));
 }
 
 /// <summary>Classes of the original that do more than their configuration says.</summary>

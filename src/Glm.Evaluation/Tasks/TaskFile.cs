@@ -37,6 +37,7 @@ public static class TaskFile
         {
             File = file,
             Version = Convert.ToHexStringLower(SHA256.HashData(System.IO.File.ReadAllBytes(file)))[..16],
+            Name = Name(yaml),
             Title = yaml.Required("name"),
             Kind = kind,
             Path = RelativePath(yaml),
@@ -88,6 +89,16 @@ public static class TaskFile
         if (definition.Prompts.Count > 0 && kind == TaskKind.MultipleChoice && definition.Prompts.Any(prompt => prompt.Choices.Count == 0)) throw yaml.Fault("choices", "expected some, found none");
         return definition;
     }
+
+    /// <summary>The field <c>task</c>, or what the title makes in small letters.</summary>
+    private static string Name(YamlSection yaml)
+    {
+        string title = yaml.Required("name"), name = yaml.Text("task") ?? NameOf(title);
+        return name.Split('/').All(part => part.Length > 0 && part == NameOf(part)) ? name : throw yaml.Fault("task", $"expected small letters, digits, - and _, perhaps a / between them, found {name}");
+    }
+
+    private static string NameOf(string title) =>
+        string.Join('-', string.Concat(title.ToLowerInvariant().Select(letter => char.IsAsciiLetterOrDigit(letter) || letter == '_' ? letter : ' ')).Split(' ', StringSplitOptions.RemoveEmptyEntries));
 
     private static OriginalModule Module(YamlSection yaml)
     {

@@ -6,7 +6,7 @@ namespace Glm.Evaluation;
 /// <param name="File">The file that is under way.</param>
 /// <param name="Items">Items done, of all files.</param>
 /// <param name="Total">Items of all files.</param>
-/// <param name="Fraction">Share of the task's work that is done.</param>
+/// <param name="Fraction">Share of the task's work that is done; first told when what an earlier run did was read.</param>
 public readonly record struct TaskProgress(string File, int Items, int Total, double Fraction);
 
 /// <summary>Options of a run of a task.</summary>
@@ -58,9 +58,8 @@ public static class TaskRunner
         var clock = Stopwatch.StartNew();
         long tokens = model.Tokens;
         var data = TaskData.Load(task, options.Data, options.Shots, options.Limit);
-        string name = NameOf(task, data.Shots);
-        var earlier = results?.ReadTask(name);
-        using var writer = results?.OpenItems(new ItemHeader(name, task.Version, data.Hash, data.Shots));
+        var earlier = results?.ReadTask(task.Name);
+        using var writer = results?.OpenItems(new ItemHeader(task.Name, task.Version, data.Hash, data.Shots));
         var done = new Dictionary<(int File, int Item), ItemResult>();
         // Of an item that was asked twice, since the first answer was an error, the last counts.
         foreach (var item in writer?.Items ?? []) done[(item.File, item.Item)] = item;
@@ -80,7 +79,7 @@ public static class TaskRunner
             }
             cancellation.ThrowIfCancellationRequested();
         }
-        var result = Result(task, data, name, options, done) with
+        var result = Result(task, data, options, done) with
         {
             Seconds = asked || earlier is null ? clock.Elapsed.TotalSeconds : earlier.Seconds,
             Tokens = asked || earlier is null ? model.Tokens - tokens : earlier.Tokens,
@@ -88,9 +87,6 @@ public static class TaskRunner
         results?.Write(result);
         return result;
     }
-
-    /// <summary>Name of the files with the results of a task; another number of shots than the task's own is part of it.</summary>
-    public static string NameOf(TaskDefinition task, int shots) => shots == task.Shots ? task.Name : $"{task.Name}-{shots}-shot";
 
     private static IEnumerable<ItemResult> Ask(
         TaskDefinition task, EvaluatedModel model, ItemFile file, int index, int[] wanted, TaskOptions options, CancellationToken cancellation)
@@ -169,7 +165,7 @@ public static class TaskRunner
         }
     }
 
-    private static TaskResult Result(TaskDefinition task, TaskData data, string name, TaskOptions options, Dictionary<(int File, int Item), ItemResult> done)
+    private static TaskResult Result(TaskDefinition task, TaskData data, TaskOptions options, Dictionary<(int File, int Item), ItemResult> done)
     {
         Metric[] metrics = [.. task.Metrics.Select(metric => Metric.Find(metric)!)];
         var files = new List<FileResult>();
@@ -187,7 +183,7 @@ public static class TaskRunner
         }
         return new TaskResult
         {
-            Task = name,
+            Task = task.Name,
             Title = task.Title,
             Type = task.Kind switch { TaskKind.MultipleChoice => "mul", TaskKind.Generation => "gen", _ => "lm" },
             Suite = task.Suite,
@@ -239,13 +235,16 @@ public static class TaskRunner
                 _items++;
                 _done += data.Files[file].Items[item].Weight;
             }
+            Report(0);
         }
 
         public void Add(int file, List<ItemResult> answers)
         {
             _items += answers.Count;
             _done += answers.Sum(answer => _data.Files[file].Items[answer.Item].Weight);
-            _progress?.Report(new TaskProgress(_data.Files[file].Name, _items, _total, (double)_done / _work));
+            Report(file);
         }
+
+        private void Report(int file) => _progress?.Report(new TaskProgress(_data.Files[file].Name, _items, _total, (double)_done / _work));
     }
 }
