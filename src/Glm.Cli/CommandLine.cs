@@ -30,6 +30,8 @@ internal sealed class CommandLine
             TokenizeCommand.Create(terminal),
             DataCommand.Create(terminal),
             PretrainCommand.Create(terminal),
+            PlanCommand.Create(terminal),
+            LogsCommand.Create(terminal),
             BenchCommand.Create(terminal),
         };
         _root.Options.OfType<HelpOption>().Single().Action = new HelpWithExamples();

@@ -144,6 +144,15 @@ public sealed record TrainingConfig
     /// <summary>Least loss scale; an overflow at it ends the run.</summary>
     public double LossScaleMin { get; init; } = 1;
 
+    /// <summary>Ranks that share the matrices of each layer.</summary>
+    public int TensorParallel { get; init; } = 1;
+
+    /// <summary>Stages that the layers are shared out among. Ranks beyond tensor_parallel x pipeline_parallel see different data.</summary>
+    public int PipelineParallel { get; init; } = 1;
+
+    /// <summary>In which order a pipeline's stages work.</summary>
+    public PipelineOrder PipelineOrder { get; init; } = PipelineOrder.OneForwardOneBackward;
+
     /// <summary>Whether activations are recomputed in the backward pass.</summary>
     public bool Recompute { get; init; }
 
@@ -155,6 +164,12 @@ public sealed record TrainingConfig
 
     /// <summary>Steps between checkpoints.</summary>
     public int SaveInterval { get; init; } = 100;
+
+    /// <summary>Number of checkpoints that are kept, the newest ones.</summary>
+    public int KeepCheckpoints { get; init; } = 2;
+
+    /// <summary>Checkpoints of steps that this divides are kept for ever; 0 for none.</summary>
+    public int KeepInterval { get; init; }
 
     /// <summary>Steps between validation losses.</summary>
     public int EvalInterval { get; init; } = 100;
@@ -269,6 +284,8 @@ public sealed record TrainingConfig
         }
         Require(InitGain > 0, "init_gain", "above 0", InitGain);
         Require(ClipGrad > 0, "clip_grad", "above 0", ClipGrad);
+        Require(TensorParallel > 0 && PipelineParallel > 0, "tensor_parallel, pipeline_parallel", "at least 1", $"{TensorParallel}, {PipelineParallel}");
+        Require(KeepCheckpoints > 0 && KeepInterval >= 0, "keep_checkpoints, keep_interval", "at least 1, at least 0", $"{KeepCheckpoints}, {KeepInterval}");
         Require(SaveInterval > 0 && EvalInterval > 0, "save_interval, eval_interval", "at least 1", $"{SaveInterval}, {EvalInterval}");
 
         void Require(bool holds, string field, string expected, object found)

@@ -18,6 +18,8 @@ internal sealed class BatchEntry
     private readonly CancellationTokenRegistration _cancelled;
     private int[] _ids, _positions, _blocks = [], _drafts = [];
     private int _told; // tokens of the context that were told with their probabilities
+    private int? _endToken;
+    private float _endLogProbability = float.NaN;
     private TimeSpan _waited, _firstToken;
 
     /// <param name="request">The request, valid for the model.</param>
@@ -143,7 +145,8 @@ internal sealed class BatchEntry
         if (Length == ContextLength) _firstToken = Stopwatch.GetElapsedTime(_arrived);
         if (_strategy.Done)
         {
-            EndToken = token;
+            _endToken = token;
+            if (Request.TopLogprobs is not null) _endLogProbability = Told(token, scratch, 0).LogProbability;
             return FinishReason.Stop;
         }
         Request.Constraint?.Accept(token);
@@ -175,12 +178,9 @@ internal sealed class BatchEntry
         return new GeneratedToken(token, logits[token] - logSum, top == 0 ? None : LogitMath.Top(logits, top, logSum));
     }
 
-    /// <summary>The token that ended it.</summary>
-    public int? EndToken { get; private set; }
-
     public GenerationResult Finish(FinishReason reason)
     {
-        var result = new GenerationResult(_ids[ContextLength..Length], reason, EndToken, ContextLength, Shared, _waited, _firstToken, Stopwatch.GetElapsedTime(_arrived));
+        var result = new GenerationResult(_ids[ContextLength..Length], reason, _endToken, _endLogProbability, ContextLength, Shared, _waited, _firstToken, Stopwatch.GetElapsedTime(_arrived));
         _cancelled.Unregister();
         _done.TrySetResult(result);
         return result;

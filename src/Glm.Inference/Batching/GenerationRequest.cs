@@ -69,13 +69,14 @@ public enum FinishReason
 /// <param name="Ids">The new tokens, an end token left out.</param>
 /// <param name="Finish">Why it ended.</param>
 /// <param name="EndToken">The token that ended it, if one did.</param>
+/// <param name="EndLogProbability">Natural logarithm of that token's probability; not a number where probabilities were not asked for.</param>
 /// <param name="ContextTokens">Tokens of the context.</param>
 /// <param name="SharedTokens">Of them, those whose keys and values were there already.</param>
 /// <param name="Waited">Time until it was taken up.</param>
 /// <param name="FirstToken">Time until the first token, waiting included.</param>
 /// <param name="Elapsed">All of its time.</param>
 public sealed record GenerationResult(
-    int[] Ids, FinishReason Finish, int? EndToken, int ContextTokens, int SharedTokens, TimeSpan Waited, TimeSpan FirstToken, TimeSpan Elapsed);
+    int[] Ids, FinishReason Finish, int? EndToken, float EndLogProbability, int ContextTokens, int SharedTokens, TimeSpan Waited, TimeSpan FirstToken, TimeSpan Elapsed);
 
 /// <summary>Which tokens may come next, of generation that has to obey a grammar. Belongs to one request.</summary>
 public interface ITokenConstraint
