@@ -24,6 +24,7 @@ internal sealed class CommandLine
             DemoCommand.Create(terminal),
             GenerateCommand.Create(terminal),
             ChatCommand.Create(terminal),
+            ServeCommand.Create(terminal),
             ScoreCommand.Create(terminal),
             LogitsCommand.Create(terminal),
             EvalCommand.Create(terminal),
@@ -35,6 +36,7 @@ internal sealed class CommandLine
             DataCommand.Create(terminal),
             PretrainCommand.Create(terminal),
             PlanCommand.Create(terminal),
+            FinetuneCommand.Create(terminal),
             LogsCommand.Create(terminal),
             BenchCommand.Create(terminal),
         };

@@ -218,13 +218,16 @@ public sealed record TrainingConfig
         Converters = { new JsonStringEnumConverter(namingPolicy: null, allowIntegerValues: false) },
     };
 
-    /// <summary>Reads a configuration file (JSON; comments allowed).</summary>
+    /// <summary>
+    /// Reads a configuration file (JSON; comments allowed). With a field <c>base</c>, it changes some fields of that file; relative paths start from the folder of
+    /// the file that is asked for.
+    /// </summary>
     /// <exception cref="GlmException">The file is missing or not JSON, or a field is unknown, missing or impossible.</exception>
     public static TrainingConfig Load(string path)
     {
         try
         {
-            var config = JsonSerializer.Deserialize<TrainingConfig>(File.ReadAllBytes(path), Json) ?? throw new GlmException($"{path}: the file holds null");
+            var config = JsonSerializer.Deserialize<TrainingConfig>(BasedJson.Read(System.IO.Path.GetFullPath(path)), Json) ?? throw new GlmException($"{path}: the file holds null");
             config = config with { Folder = System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))! };
             config.Validate(path);
             return config;
