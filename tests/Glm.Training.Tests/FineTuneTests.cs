@@ -119,6 +119,25 @@ public sealed class FineTuneTests : IDisposable
         Assert.Equal([.. _tokenizer.Special.Before, .. text, .. _tokenizer.Special.After, .. answer, _tokenizer.Special.End[0]], causal.Ids);
     }
 
+    /// <summary>With real vocabularies: the context is what a chat asks for, and what is learned is what a chat reads as the answer.</summary>
+    [TokenizerTheory]
+    [InlineData("chatglm-6b")]
+    [InlineData("chatglm2-6b")]
+    [InlineData("chatglm3-6b")]
+    [InlineData("glm-4-9b")]
+    public void Answers_of_chat_models_are_what_a_chat_reads(string name)
+    {
+        var tokenizer = Tokenizer.Load(Path.Combine(TestFiles.Tokenizers!, name));
+        var model = Model(name == "chatglm-6b" ? "chatglm-6b" : "chatglm2", "dense");
+        var template = ChatTemplate.Of(tokenizer);
+        var prompt = new PromptLayout(tokenizer, model).Build("How are you? 你好吗", "Fine, thanks: 很好");
+        Assert.Equal(template.Encode([new ChatMessage(ChatRole.User, "How are you? 你好吗")]), prompt.Ids[..prompt.Context]);
+        var answer = Assert.Single(template.Parse(prompt.Ids.AsSpan(prompt.Context)));
+        Assert.Equal(("Fine, thanks: 很好", ""), (answer.Content, answer.Metadata));
+        Assert.Contains(prompt.Ids[^1], template.StopIds);
+        Assert.Equal(model.IsCausal ? default : new BlankPlace(prompt.Context - 1, prompt.Context - 2, RunsOn: true), prompt.Place);
+    }
+
     [Fact]
     public void What_cannot_be_tuned_is_refused()
     {
@@ -183,4 +202,10 @@ public sealed class FineTuneTests : IDisposable
 
         public override void Save(string path, string? tokenizer) => throw new NotSupportedException();
     }
+}
+
+/// <summary>Tests that need real tokenizer files; skipped where those are missing.</summary>
+internal sealed class TokenizerTheoryAttribute : TheoryAttribute
+{
+    public TokenizerTheoryAttribute() => Skip = TestFiles.Tokenizers is null ? "the folder of tokenizer files is absent (set GLM_REFERENCE)" : null;
 }
