@@ -151,7 +151,7 @@ public sealed record TrainingConfig
     public int PipelineParallel { get; init; } = 1;
 
     /// <summary>In which order a pipeline's stages work.</summary>
-    public PipelineOrder PipelineOrder { get; init; } = PipelineOrder.OneForwardOneBackward;
+    public PipelineSchedule PipelineSchedule { get; init; } = PipelineSchedule.OneForwardOneBackward;
 
     /// <summary>Whether activations are recomputed in the backward pass.</summary>
     public bool Recompute { get; init; }
@@ -255,7 +255,10 @@ public sealed record TrainingConfig
         return Glm130BConfig.Load(Resolve(Model));
     }
 
-    private void Validate(string source)
+    /// <summary>Checks every field.</summary>
+    /// <param name="source">What to name in the error.</param>
+    /// <exception cref="GlmException">A field is impossible.</exception>
+    public void Validate(string source)
     {
         _ = Shape.Validated(source);
         Require(Data.Length > 0, "data", "at least one source", "none");
