@@ -92,15 +92,18 @@ public sealed class FineTuneTests : IDisposable
         }
     }
 
-    [Fact]
-    public void The_same_seed_gives_the_same_bits_whatever_the_threads()
+    [Theory]
+    [InlineData("lora", "glm-130b")]
+    [InlineData("lora", "chatglm2")]
+    [InlineData("prefix", "chatglm-6b")]
+    public void The_same_seed_gives_the_same_bits_whatever_the_threads_and_with_recomputation(string method, string architecture)
     {
         float[][] found = [.. new[] { 1, 3 }.Select(threads =>
         {
             using var workers = new Workers(threads);
-            var model = Model("glm-130b", "dense");
-            var tuning = new LoraTuning(model, 4, 3);
-            var tuner = new FineTuner(tuning, Prompts(model), [], new FineTuneOptions { Rate = 1e-2 }, workers);
+            var model = Model(architecture, "dense");
+            var tuning = New(method, model);
+            var tuner = new FineTuner(tuning, Prompts(model), [], new FineTuneOptions { Rate = 1e-2, Recompute = threads == 3 }, workers);
             while (!tuner.Finished) tuner.Step();
             return tuning.Weights.Masters.Values.SelectMany(weight => weight.ToArray()).ToArray();
         })];
