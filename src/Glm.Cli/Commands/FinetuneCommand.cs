@@ -11,7 +11,7 @@ internal static class FinetuneCommand
 {
     private const string Full = "full", Lora = "lora", Prefix = "prefix";
 
-    private static Dictionary<string, double> Rates { get; } = new() { [Full] = 5e-5, [Lora] = 5e-4, [Prefix] = 1e-2 };
+    private static Dictionary<string, double> Rates { get; } = new() { [Full] = 5e-5, [Lora] = 1e-3, [Prefix] = 5e-2 };
 
     public static Command Create(Terminal terminal)
     {
