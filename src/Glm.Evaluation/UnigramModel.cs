@@ -10,7 +10,7 @@ namespace Glm.Evaluation;
 /// <param name="vocabularySize">All ids are below it.</param>
 public sealed class UnigramModel(int vocabularySize)
 {
-    private const int Block = 1 << 16;
+    private const int Block = 1 << 16, LongestDocument = 16 << 20;
 
     private readonly long[] _counts = new long[vocabularySize];
 
@@ -42,10 +42,10 @@ public sealed class UnigramModel(int vocabularySize)
     public static UnigramModel FromTexts(IReadOnlyList<string> paths, Tokenizer tokenizer, CancellationToken cancellation = default)
     {
         var model = new UnigramModel(tokenizer.VocabularySize);
-        foreach (string text in EvaluationTexts.Read(paths, "text", []))
+        foreach (var document in InputFile.Expand(paths).SelectMany(file => new DocumentReader(file, "text", LongestDocument).Read()))
         {
             cancellation.ThrowIfCancellationRequested();
-            model.Add(tokenizer.Encode(text));
+            if (document.Text is { } text) model.Add(tokenizer.Encode(text));
         }
         return model;
     }

@@ -24,42 +24,38 @@ public sealed class BitsPerByteTests : IDisposable
     public void IsTheNatsOfEveryTokenOverTheBytesOfTheText()
     {
         string path = _folder.Write("texts.jsonl", string.Concat(Documents.Select(text => JsonSerializer.Serialize(new { text }) + "\n")));
-        var unigram = new UnigramModel(TinyModel.Tokenizer.VocabularySize);
-        var result = Evaluate([path], new BitsPerByteOptions { Unigram = unigram });
+        var result = Evaluate(path);
         int bytes = Documents.Sum(Encoding.UTF8.GetByteCount), tokens = Documents.Sum(text => TinyModel.Tokenizer.Encode(text).Length);
-        Assert.Equal(3, result.Items);
+        Assert.Equal(3, result.Overall.Items);
         Assert.Empty(result.Errors);
-        Assert.Equal(bytes, result.Metrics["bytes"]);
-        Assert.Equal(tokens, result.Metrics["tokens"]);
-        double nats = Documents.Sum(Nats);
-        Assert.Equal(nats / Math.Log(2) / bytes, result.Metrics["bits_per_byte"], 1e-4);
-        Assert.Equal(nats / Math.Log(2) / tokens, result.Metrics["bits_per_token"], 1e-4);
+        Assert.Equal(Documents.Sum(Nats) / Math.Log(2) / bytes, result.Overall.Metrics["bits_per_byte"].Average, 1e-4);
         // A unigram model that has seen nothing gives every token the same probability.
-        Assert.Equal(tokens * Math.Log2(TinyModel.Tokenizer.VocabularySize) / bytes, result.Metrics["unigram_bits_per_byte"], 1e-9);
+        var unigram = new UnigramModel(TinyModel.Tokenizer.VocabularySize);
+        Assert.Equal(tokens * Math.Log2(TinyModel.Tokenizer.VocabularySize) / bytes, BitsPerByteTask.Of(BitsPerByteTask.Over(path, "*"), Options(), unigram, TinyModel.Tokenizer), 1e-9);
     }
 
     [Fact]
-    public void StopsAtTheLimitsAndNotesFaultyLines()
+    public void StopsAtTheLimitAndNotesFaultyLines()
     {
         string path = _folder.Write("texts.jsonl", "{\"text\": \"one two\"}\nno json\n{\"text\": \"three\"}\n{\"text\": \"four\"}\n");
-        var all = Evaluate([path], new BitsPerByteOptions());
-        Assert.Equal(3, all.Items);
+        var all = Evaluate(path);
+        Assert.Equal(3, all.Overall.Items);
+        Assert.Equal(1, all.Overall.Errors);
         Assert.Contains("line 2", Assert.Single(all.Errors));
-        Assert.Equal(2, Evaluate([path], new BitsPerByteOptions { MaxDocuments = 2 }).Items);
-        Assert.Equal(1, Evaluate([path], new BitsPerByteOptions { MaxBytes = 3 }).Items);
-        var json = JsonDocument.Parse(all.ToJson()).RootElement;
-        Assert.Equal("bits-per-byte", json.GetProperty("task").GetString());
-        Assert.Equal(3, json.GetProperty("items").GetInt32());
-        Assert.Equal(1, json.GetProperty("errors").GetArrayLength());
-        Assert.Equal(all.Metrics["bits_per_byte"], json.GetProperty("metrics").GetProperty("bits_per_byte").GetDouble());
+        Assert.Equal(2, Evaluate(path, limit: 2).Overall.Items);
+        Assert.Equal(3, Evaluate(_folder.Path).Overall.Items);
     }
 
     [Fact]
-    public void FilesWithoutTextAreAnError() =>
-        Assert.Throws<GlmException>(() => Evaluate([_folder.Write("empty.jsonl", "{\"text\": \"\"}\n")], new BitsPerByteOptions()));
+    public void FilesWithoutTextAreAnError() => Assert.Throws<GlmException>(() => Evaluate(_folder.Write("empty.jsonl", "{\"text\": \"\"}\n")));
 
-    private EvaluationResult Evaluate(string[] paths, BitsPerByteOptions options) =>
-        new BitsPerByte(new Scorer(TinyModel.Create(), _workers, TinyModel.Tokenizer.Special), TinyModel.Tokenizer).Run(paths, options);
+    private TaskResult Evaluate(string path, int? limit = null)
+    {
+        using var model = TinyLocal.Create(_workers);
+        return TaskRunner.Run(BitsPerByteTask.Over(path, "*.jsonl"), model, Options() with { Limit = limit });
+    }
+
+    private static TaskOptions Options() => new() { Data = "" };
 
     /// <summary>Token by token: 63 tokens, then 32 at a time after a bidirectional context of 31 (a model of 64 positions, stride 32).</summary>
     private double Nats(string text)

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Glm.Inference;
 using Glm.Inference.Tests;
 using Glm.Tensors;
 using Glm.Tests;
@@ -47,21 +46,35 @@ public sealed class LambadaTests
     {
         using var workers = new Workers(1);
         using var folder = new TemporaryFolder();
-        var lambada = new Lambada(new Session(TinyModel.Create(), workers), TinyModel.Tokenizer);
+        using var model = TinyLocal.Create(workers);
+        var reading = new ReadingOptions { UseTaskMask = true, Unidirectional = unidirectional };
         string longPassage = string.Concat(Enumerable.Repeat("The cat sat on the mat, ", 40)).TrimEnd();
-        string[] contexts = ["The cat sat on the", "and then it", longPassage];
-        string[] predicted = [.. contexts.Select(context => lambada.Predict(context, unidirectional))];
-        // The second target is another word, the last line has no context.
-        string[] lines = [$"{contexts[0]} {predicted[0]}", $"{contexts[1]} {predicted[1]}x", $"{contexts[2]} {predicted[2]} ", "alone"];
+        ItemText[] contexts = ["The cat sat on the", "and then it", longPassage];
+        string[] predicted = [.. model.Generate(contexts, [0, 1, 2], reading, new GenerationOptions { Form = AnswerForm.Word }).OrderBy(answer => answer.Item).Select(answer => answer.Value!.Text)];
         bool[] words = [.. predicted.Select(word => word.Length > 0 && !word.Any(char.IsWhiteSpace))];
         Assert.True(words[0] && words[2], string.Join("|", predicted));
-        string path = folder.Write("lambada.jsonl", string.Concat(lines.Select(text => JsonSerializer.Serialize(new { text }) + "\n")));
+        // The second target is another word, the last line has no context.
+        string[] lines = [$"{contexts[0].Text} {predicted[0]}", $"{contexts[1].Text} {predicted[1]}x", $"{contexts[2].Text} {predicted[2]} ", "alone"];
+        folder.Write("lambada/test.jsonl", string.Concat(lines.Select(text => JsonSerializer.Serialize(new { text }) + "\n")));
+        string yaml = folder.Write("lambada.yaml", $$"""
+            name: LAMBADA
+            type: gen
+            module: tasks.lambada.task.LAMBADA
+            path: lambada
+            format: last-word
+            sampling_strategy: BeamSearchStrategy
+            num_beams: 16
+            max_gen_length: 5
+            use_task_mask: true
+            unidirectional: {{(unidirectional ? "true" : "false")}}
+            prompt: {text: "{text}", targets: "{word}"}
+            """);
 
-        var result = lambada.Run(path, new LambadaOptions { Unidirectional = unidirectional });
+        var result = TaskRunner.Run(TaskFile.Load(yaml)[0], model, new TaskOptions { Data = folder.Path });
 
-        Assert.Equal(3, result.Items);
-        Assert.Equal(200.0 / 3, result.Metrics["accuracy"], 1e-9);
-        Assert.Single(result.Errors);
-        Assert.Equal(1, lambada.Run(path, new LambadaOptions { Unidirectional = unidirectional, MaxItems = 1 }).Items);
+        Assert.Equal(3, result.Overall.Items);
+        Assert.Equal(200.0 / 3, result.Overall.Metrics["Accuracy"].Average, 1e-9);
+        Assert.Contains("line 4", Assert.Single(result.Errors));
+        Assert.Equal(1, TaskRunner.Run(TaskFile.Load(yaml)[0], model, new TaskOptions { Data = folder.Path, Limit = 1 }).Overall.Items);
     }
 }

@@ -10,6 +10,7 @@ internal sealed class TemporaryFolder : IDisposable
     public string Write(string name, string text)
     {
         string path = System.IO.Path.Combine(_path, name);
+        Directory.CreateDirectory(System.IO.Path.GetDirectoryName(path)!);
         File.WriteAllText(path, text);
         return path;
     }

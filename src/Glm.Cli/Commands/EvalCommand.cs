@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Reflection;
 using Glm.Evaluation;
-using Glm.Inference;
 using Glm.Models;
 using Glm.Tensors;
 using Glm.Training;
@@ -9,11 +9,9 @@ using Spectre.Console;
 
 namespace Glm.Cli.Commands;
 
-/// <summary><c>glm eval</c>: bits per byte and LAMBADA of a model in one or more precisions, one table.</summary>
+/// <summary><c>glm eval</c>: the paper's tasks, and bits per byte of any text, on a model in one or more precisions.</summary>
 internal static class EvalCommand
 {
-    private const string BitsPerByteTask = "bits-per-byte", LambadaTask = "lambada", LambadaUnidirectionalTask = "lambada-unidirectional";
-
     private static readonly DType[] Precisions = [DType.Float32, DType.Float16, DType.BFloat16, DType.Int8, DType.Int4];
 
     public static Command Create(Terminal terminal)
@@ -22,17 +20,21 @@ internal static class EvalCommand
         var tasks = new Option<string[]>("--tasks")
         {
             HelpName = "TASK",
-            Description = $"{BitsPerByteTask}, {LambadaTask}, {LambadaUnidirectionalTask}",
+            Description = $"Task files, folders of them, names of tasks that ship (mmlu, clue, lambada, …; see --list), or {BitsPerByteTask.Name} for any text",
             AllowMultipleArgumentsPerToken = true,
-            Required = true,
         };
-        tasks.AcceptOnlyFromAmong(BitsPerByteTask, LambadaTask, LambadaUnidirectionalTask);
         var data = new Option<string>("--data")
         {
             HelpName = "PATH",
-            Description = "A file for all tasks (.txt, .jsonl; plain, .gz, .xz, .zst), or a folder: valid*.jsonl* in it or in its pretrain/ for bits per byte, lambada/test.jsonl* in it or in its eval/",
-            Required = true,
+            Description = $"Folder of the data sets; for {BitsPerByteTask.Name} a text file (.txt, .jsonl; plain, .gz, .xz, .zst), or a folder with valid*.jsonl* in it or in its pretrain/",
         };
+        var output = new Option<string>("--output") { HelpName = "DIR", Description = "Folder for results, item by item; an interrupted run goes on there" };
+        var limit = new Option<int?>("--limit", "--max-items") { HelpName = "N", Description = "Most items of a file" };
+        limit.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<int?>() is < 1) result.AddError($"--limit: expected at least 1, found {result.GetValueOrDefault<int?>()}");
+        });
+        var shots = new Option<int[]>("--shots") { HelpName = "N,…", Description = "Solved examples before each question (default: what the task says)", CustomParser = result => Numbers(result, "--shots") };
         var precision = new Option<string[]>("--precision")
         {
             HelpName = "NAMES",
@@ -44,58 +46,148 @@ internal static class EvalCommand
             foreach (string name in result.Tokens.SelectMany(token => token.Value.Split(',')))
                 if (!Precisions.Any(type => Units.Name(type) == name)) result.AddError($"--precision: expected {string.Join(", ", Precisions.Select(Units.Name))}, found {name}");
         });
-        var maxItems = Options.Number("--max-items", "N", "Most documents or passages of a file", int.MaxValue, 1, int.MaxValue);
+        var list = new Option<bool>("--list") { Description = "List the tasks, and with --data how many items there are of each" };
+        var skipMissing = new Option<bool>("--skip-missing") { Description = "Leave out tasks whose data is not there" };
+        var noText = new Option<bool>("--no-text") { Description = "Keep no generated text in the results" };
+        var scorer = new Option<string>("--scorer") { HelpName = "COMMAND", Description = "Program that tells how toxic texts are: reads a JSON string a line, writes a number from 0 to 1 a line" };
         var unigram = new Option<string>("--unigram") { HelpName = "PATH", Description = "Beside bits per byte, those of a unigram model counted on this text or prepared training data" };
         var activations = Options.Activations();
         var kvCache = Options.KvCache();
-        kvCache.Description += "; bits per byte read them so if this is given, else as they are computed";
+        kvCache.Description += "; texts are read so if this is given, else keys and values are as they are computed";
         var adapter = Options.Adapter();
         var memory = Options.Memory();
         var threads = Options.Threads();
         var json = Options.Json();
         var quiet = Options.Quiet();
-        return new ExampleCommand("eval", "Evaluate a model: bits per byte, LAMBADA",
-            "glm eval --tasks bits-per-byte --data novel.txt", "glm eval --model models/mine --tasks bits-per-byte lambada --data data --precision bf16,int8,int4")
+        return new ExampleCommand("eval", "Evaluate a model on the tasks of the paper, or its bits per byte on any text",
+            "glm eval --list", "glm eval --tasks bits-per-byte --data novel.txt", "glm eval --tasks mmlu clue --data data/eval --output results/glm-7m",
+            "glm eval --model models/mine --tasks lambada --data data/eval --precision bf16,int8,int4", "glm eval --tasks bigbench-lite --shots 0,1,3 --data data/eval --limit 100")
         {
-            path, tasks, data, precision, maxItems, unigram, activations, adapter, kvCache, memory, threads, json, quiet,
+            path, tasks, data, output, limit, shots, precision, list, skipMissing, noText, scorer, unigram, activations, adapter, kvCache, memory, threads, json, quiet,
         }.Does((parse, cancellation) =>
         {
-            var files = parse.GetRequiredValue(tasks).Distinct().SelectMany(task => Files(task, parse.GetRequiredValue(data)).Select(file => (task, file))).ToList();
+            string[] words = [.. (parse.GetValue(tasks) ?? []).Distinct()];
+            if (parse.GetValue(list))
+            {
+                List(terminal, words.Length == 0 ? TaskLocation.All() : [.. words.SelectMany(TaskLocation.Find)], parse.GetValue(data));
+                return;
+            }
+            if (words.Length == 0) throw new UsageException("--tasks: expected at least one task (see: glm eval --list)");
+            string root = parse.GetValue(data) ?? throw new UsageException("--data: expected the folder of the data sets");
+            using var program = parse.GetValue(scorer) is { } command ? new ScorerProgram(command) : null;
+            int?[] examples = parse.GetValue(shots) is { Length: > 0 } given ? [.. given.Select(count => (int?)count)] : [null];
+            var runs = examples.SelectMany(count => Runs(words, new TaskOptions
+            {
+                Data = Root(root), Shots = count, Limit = parse.GetValue(limit), KeepTexts = !parse.GetValue(noText), Scorer = program is { } started ? started.Score : default(Func<IReadOnlyList<string>, CancellationToken, IReadOnlyList<double>>?),
+            }, root, parse.GetValue(skipMissing) ? terminal : null)).ToList();
+            if (runs.Count == 0) throw new GlmException($"{root}: expected data for one of the tasks, found none");
+            Refuse(runs);
+
             using var loaded = Opening.Load(terminal, parse.GetValue(path), parse.GetValue(threads), parse.GetValue(memory), Options.CacheType(parse.GetValue(kvCache)), quiet: parse.GetValue(quiet), adapter: parse.GetValue(adapter), cancellation: cancellation);
             var baseline = parse.GetValue(unigram) is { } counted ? Unigram(counted, loaded, cancellation) : null;
+            string[] names = parse.GetValue(precision) ?? [];
+            string?[] precisions = names.Length == 0 ? [null] : [.. names];
             var results = new List<Evaluated>();
-            using (var line = new ProgressLine(terminal, parse.GetValue(quiet)))
+            using var line = new ProgressLine(terminal, parse.GetValue(quiet));
+            var progress = new EvaluationProgress(line, precisions.Length * runs.Sum(run => run.Work));
+            foreach (string? name in precisions)
             {
-                DType? scoringCache = parse.GetResult(kvCache) is { Implicit: false } ? Options.CacheType(parse.GetValue(kvCache)) : null;
-                string[] names = parse.GetValue(precision) ?? [];
-                foreach (string? name in names.Length == 0 ? new string?[] { null } : names)
+                var weights = name is null ? loaded.Model : loaded.In(Precisions.First(type => Units.Name(type) == name), progress: null, cancellation).Packed(loaded.Workers);
+                weights.InputBits = Options.InputBits(parse.GetValue(activations));
+                DType cache = Options.CacheType(parse.GetValue(kvCache));
+                var identity = Identity(loaded, weights, name, parse.GetValue(kvCache)!);
+                using var model = new LocalModel(weights, loaded.Workers, loaded.Tokenizer, identity, cache, parse.GetResult(kvCache) is { Implicit: false } ? cache : null);
+                foreach (var part in runs.GroupBy(run => run.Options.Shots))
                 {
-                    var model = name is null ? loaded.Model : loaded.In(Precisions.First(type => Units.Name(type) == name), progress: null, cancellation).Packed(loaded.Workers);
-                    model.InputBits = Options.InputBits(parse.GetValue(activations));
-                    foreach (var (task, file) in files)
-                    {
-                        var progress = new DirectProgress<EvaluationProgress>(state => line.Show($"{name ?? "as stored"}, {Path.GetFileName(file)}: {state.Items:N0} items, {state.Metric:F4}"));
-                        var result = Run(task, file, loaded, model, parse.GetValue(maxItems), scoringCache, baseline, progress, cancellation);
-                        results.Add(new Evaluated(name ?? "as stored", ModelSize.WeightBytes(model), file, result.Task, result.Metrics, result.Items, result.Errors));
-                    }
+                    string? folder = parse.GetValue(output) is not { } into ? null : Path.Combine(into, precisions.Length > 1 ? name! : "", examples.Length > 1 ? $"{part.Key}-shot" : "");
+                    var evaluated = Evaluate(model, [.. part], folder, run => progress.Of($"{(name is null ? "" : $"{name}, ")}{run.Task.Title}", run.Work), cancellation);
+                    foreach (var (run, result) in part.Zip(evaluated)) results.Add(Describe(run, result, identity, baseline, loaded));
                 }
             }
-            Report(terminal, results, parse.GetValue(json));
+            line.Dispose();
+            if (!parse.GetValue(json)) EvaluationTable.Write(terminal, results);
+            else if (results.Count == 1) terminal.WriteJson(results[0]);
+            else terminal.WriteJson(new { results });
+            if (parse.GetValue(json)) return;
+            foreach (var result in results.Where(result => result.Errors.Count > 0).DistinctBy(result => (result.Task, result.Data)))
+                terminal.Error.WriteLine($"glm: {result.Task}: {result.Errors.Count:N0}{(result.Errors.Count == 100 ? " or more" : "")} items could not be used; the first: {result.Errors[0]}");
         });
     }
 
-    private static EvaluationResult Run(
-        string task, string file, LoadedModel loaded, LanguageModel model, int maxItems, DType? scoringCache, UnigramModel? unigram, IProgress<EvaluationProgress> progress,
-        CancellationToken cancellation)
+    /// <summary>The tasks of a run with their data read once, so that what is missing is told before anything long begins.</summary>
+    private static IEnumerable<PlannedTask> Runs(string[] words, TaskOptions options, string data, Terminal? tellsMissing)
     {
-        if (task != BitsPerByteTask)
-        {
-            var options = new LambadaOptions { MaxItems = maxItems, Unidirectional = task == LambadaUnidirectionalTask };
-            return new Lambada(loaded.NewSession(model), loaded.Tokenizer).Run(file, options, progress, cancellation);
-        }
-        var scorer = new Scorer(model, loaded.Workers, loaded.Tokenizer.Special, new ScoringOptions { CacheType = scoringCache });
-        return new BitsPerByte(scorer, loaded.Tokenizer).Run([file], new BitsPerByteOptions { MaxDocuments = maxItems, Unigram = unigram }, progress, cancellation);
+        foreach (string word in words)
+            foreach (var task in TaskLocation.IsBitsPerByte(word) ? [BitsPerByteOver(data)] : TaskLocation.Find(word))
+            {
+                if (!TaskLocation.IsBitsPerByte(word) && !Directory.Exists(options.Data)) throw new GlmException($"{data}: {(File.Exists(data) ? "expected a folder of data sets, found a file" : "no such folder")}");
+                if (tellsMissing is not null && !TaskRunner.HasData(task, options))
+                {
+                    tellsMissing.Error.WriteLine($"glm: {task.Name}: left out, since there is no data for it in {Path.Combine(options.Data, task.Path)}");
+                    continue;
+                }
+                yield return new PlannedTask(task, options, TaskRunner.Check(task, options).Work);
+            }
     }
+
+    private static void Refuse(List<PlannedTask> runs)
+    {
+        foreach (var equal in runs.GroupBy(run => (run.Task.Name, run.Options.Shots)).Where(group => group.Count() > 1))
+            throw new GlmException($"{equal.ElementAt(1).Task.File}: expected a task of another name than {equal.Key.Name}, which {equal.First().Task.File} has");
+    }
+
+    private static IEnumerable<TaskResult> Evaluate(EvaluatedModel model, IReadOnlyList<PlannedTask> runs, string? output, Func<PlannedTask, IProgress<TaskProgress>> progress, CancellationToken cancellation)
+    {
+        var folder = output is null ? null : new ResultFolder(output);
+        var run = Begin(folder, model.Identity, runs);
+        var results = new List<TaskResult>();
+        foreach (var task in runs) results.Add(TaskRunner.Run(task.Task, model, task.Options, folder, progress(task), cancellation));
+        folder?.Write(run with { Seconds = results.Sum(result => result.Seconds), Tokens = results.Sum(result => result.Tokens) });
+        return results;
+    }
+
+    /// <summary>Says in the output what is run. A run that is there may go on or get more tasks, of the same model alone.</summary>
+    private static RunResult Begin(ResultFolder? folder, ModelIdentity model, IReadOnlyList<PlannedTask> runs)
+    {
+        var earlier = folder?.ReadRun();
+        if (earlier is not null && (earlier.Model.Hash, earlier.Model.Precision, earlier.Model.KvCache) != (model.Hash, model.Precision, model.KvCache))
+            throw new GlmException($"{folder!.Path}: expected results of {Told(model)}, found those of {Told(earlier.Model)}: choose another --output");
+        var run = new RunResult
+        {
+            Version = typeof(EvalCommand).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion,
+            Command = $"glm {string.Join(' ', Environment.GetCommandLineArgs().Skip(1).Select(word => word.Contains(' ') ? $"\"{word}\"" : word))}",
+            Model = model,
+            Started = earlier?.Started ?? DateTimeOffset.UtcNow,
+            Tasks = [.. (earlier?.Tasks ?? []).Union(runs.Select(task => task.Task.Name))],
+        };
+        folder?.Write(run);
+        return run;
+
+        static string Told(ModelIdentity model) => $"{model.Name} ({model.Hash}, {model.Precision}, cache {model.KvCache})";
+    }
+
+    private static Evaluated Describe(PlannedTask run, TaskResult result, ModelIdentity model, UnigramModel? unigram, LoadedModel loaded)
+    {
+        var metrics = result.Overall.Metrics.ToDictionary(metric => metric.Key, metric => metric.Value.Average);
+        if (run.Task.Name == BitsPerByteTask.Name && unigram is not null) metrics["unigram_bits_per_byte"] = BitsPerByteTask.Of(run.Task, run.Options, unigram, loaded.Tokenizer);
+        bool isOne = result.Groups is [_] && result.Files is [_];
+        string data = run.Task.Name == BitsPerByteTask.Name ? run.Task.File : Path.Combine(run.Options.Data, run.Task.Path);
+        return new Evaluated(model.Precision!, model.Bytes!.Value, data, result.Task, metrics, result.Overall.Items, result.Errors, result.Shots, result.Overall.Chance, isOne ? null : result.Groups, result.Seconds, result.Tokens);
+    }
+
+    private static ModelIdentity Identity(LoadedModel loaded, LanguageModel model, string? precision, string cache) => new()
+    {
+        Name = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(loaded.Path))),
+        Location = loaded.Path,
+        Hash = ModelHash.Of(loaded.Path),
+        Architecture = model.Config.Architecture,
+        Parameters = model.Config.ParameterCount,
+        Bytes = ModelSize.WeightBytes(model),
+        Precision = precision ?? Units.Name(model.Parameters.First(parameter => model.Config.IsQuantizable(parameter.Name)).Tensor.Type),
+        KvCache = cache,
+        Threads = loaded.Workers.Threads,
+        MaxSequenceLength = model.MaxSequenceLength,
+    };
 
     private static UnigramModel Unigram(string path, LoadedModel model, CancellationToken cancellation)
     {
@@ -104,41 +196,56 @@ internal static class EvalCommand
         return UnigramModel.FromShards(shards, model.Tokenizer.VocabularySize, cancellation);
     }
 
-    /// <summary>Where a task finds its text below a folder of data.</summary>
-    private static IReadOnlyList<string> Files(string task, string data)
+    /// <summary>Data sets lie in the folder itself, or in its eval/.</summary>
+    private static string Root(string data) => Path.Combine(data, "eval") is var inside && Directory.Exists(inside) ? inside : data;
+
+    private static TaskDefinition BitsPerByteOver(string data)
     {
-        if (!Directory.Exists(data)) return [data];
-        var (folders, pattern) = task == BitsPerByteTask ? (new[] { "", "pretrain" }, "valid*.jsonl*") : (["lambada", Path.Combine("eval", "lambada")], "test.jsonl*");
-        foreach (string folder in folders.Select(folder => Path.Combine(data, folder)).Where(Directory.Exists))
-            if (Directory.GetFiles(folder, pattern) is { Length: > 0 } files) return [.. files.Order(StringComparer.Ordinal)];
-        throw new GlmException($"{data}: {task}: expected {pattern} in {string.Join(" or ", folders.Select(folder => folder.Length == 0 ? "the folder itself" : folder))}, found none");
+        const string pattern = "valid*.jsonl";
+        string inside = Path.Combine(data, "pretrain");
+        bool isInside = Directory.Exists(inside) && !Directory.EnumerateFiles(data, pattern + "*").Any();
+        return BitsPerByteTask.Over(isInside ? inside : data, pattern);
     }
 
-    private static void Report(Terminal terminal, List<Evaluated> results, bool json)
+    private static void List(Terminal terminal, IReadOnlyList<TaskDefinition> tasks, string? data)
     {
-        if (json)
+        var table = new Table().Border(TableBorder.Rounded).AddColumns("name", "type", "metric");
+        foreach (string name in data is null ? ["prompts", "shots"] : new[] { "prompts", "shots", "items", "faulty" }) table.AddColumn(new TableColumn(name).RightAligned());
+        foreach (var task in tasks)
         {
-            if (results.Count == 1) terminal.WriteJson(results[0]);
-            else terminal.WriteJson(new { results });
-            return;
+            string type = task.Kind switch { TaskKind.MultipleChoice => "mul", TaskKind.Generation => "gen", _ => "lm" };
+            List<string> row = [task.Name, type, task.Metrics[0], task.Prompts.Count == 0 ? "" : $"{task.Prompts.Count}", $"{task.Shots}"];
+            if (data is not null) row.AddRange(Items(task, Root(data)));
+            table.AddRow([.. row.Select(Markup.Escape)]);
         }
-        var precisions = results.Select(result => result.Precision).Distinct().ToList();
-        var table = new Table().Border(TableBorder.Rounded).AddColumns("task", "text").AddColumn(new TableColumn("items").RightAligned());
-        foreach (string name in precisions) table.AddColumn(new TableColumn(name).RightAligned());
-        table.AddRow(["size", "", "", .. precisions.Select(name => Units.Bytes(results.First(result => result.Precision == name).Bytes))]);
-        foreach (var rows in results.GroupBy(result => (result.Task, result.Data)))
-            foreach (var (metric, form) in new[] { ("bits_per_byte", "F4"), ("unigram_bits_per_byte", "F4"), ("accuracy", "F2") })
-            {
-                if (!rows.First().Metrics.ContainsKey(metric)) continue;
-                string name = metric == "unigram_bits_per_byte" ? "unigram baseline" : rows.Key.Task;
-                table.AddRow([name, Path.GetFileName(rows.Key.Data), $"{rows.First().Items:N0}", .. rows.Select(row => row.Metrics[metric].ToString(form, CultureInfo.InvariantCulture))]);
-            }
         terminal.Screen.Write(table);
-        foreach (var result in results.Where(result => result.Errors.Count > 0).DistinctBy(result => result.Data))
-            terminal.Error.WriteLine($"glm: {result.Data}: {result.Errors.Count:N0} items could not be used; the first: {result.Errors[0]}");
     }
 
-    /// <summary>One task on one text in one precision: what <c>--json</c> prints of it.</summary>
-    private sealed record Evaluated(
-        string Precision, long Bytes, string Data, string Task, IReadOnlyDictionary<string, double> Metrics, int Items, IReadOnlyList<string> Errors);
+    private static string[] Items(TaskDefinition task, string root)
+    {
+        try
+        {
+            var (items, _, faults) = TaskRunner.Check(task, new TaskOptions { Data = root, Scorer = (_, _) => [] });
+            return [items.ToString("N0", CultureInfo.InvariantCulture), faults.Count == 0 ? "" : $"{faults.Count:N0}"];
+        }
+        catch (GlmException)
+        {
+            return ["no data", ""];
+        }
+    }
+
+    private static int[] Numbers(System.CommandLine.Parsing.ArgumentResult result, string name)
+    {
+        var numbers = new List<int>();
+        foreach (string word in result.Tokens.SelectMany(token => token.Value.Split(',')))
+            if (int.TryParse(word, NumberStyles.None, CultureInfo.InvariantCulture, out int number) && number <= 1000) numbers.Add(number);
+            else result.AddError($"{name}: expected numbers from 0 to 1000, separated by commas, found {word}");
+        return [.. numbers.Distinct()];
+    }
+
+    /// <summary>A task to run.</summary>
+    /// <param name="Task">The task.</param>
+    /// <param name="Options">What is run of it.</param>
+    /// <param name="Work">How much work it is, roughly.</param>
+    private sealed record PlannedTask(TaskDefinition Task, TaskOptions Options, long Work);
 }

@@ -22,7 +22,7 @@ public sealed class LocalModel : EvaluatedModel
     private readonly PromptReader _reader;
     private readonly ChoiceScorer _choices;
     private readonly Lazy<Session> _session;
-    private readonly DType _cacheType;
+    private readonly DType? _readingCache;
     private readonly Lazy<LambadaWords> _words;
     private long _tokens;
 
@@ -32,8 +32,9 @@ public sealed class LocalModel : EvaluatedModel
     /// <param name="tokenizer">Its vocabulary.</param>
     /// <param name="identity">What to say of it.</param>
     /// <param name="cacheType">How keys and values of contexts are kept.</param>
-    public LocalModel(LanguageModel model, Workers workers, Tokenizer tokenizer, ModelIdentity identity, DType cacheType = DType.Float32)
-        : this(model, workers, tokenizer.Special, tokenizer, identity, cacheType) { }
+    /// <param name="readingCache">The type of a cache through which texts are read; null for keys and values as they are computed.</param>
+    public LocalModel(LanguageModel model, Workers workers, Tokenizer tokenizer, ModelIdentity identity, DType cacheType = DType.Float32, DType? readingCache = null)
+        : this(model, workers, tokenizer.Special, tokenizer, identity, cacheType) => _readingCache = readingCache;
 
     internal LocalModel(LanguageModel model, Workers workers, SpecialTokens special, Tokenizer? tokenizer, ModelIdentity identity, DType cacheType = DType.Float32)
     {
@@ -41,7 +42,6 @@ public sealed class LocalModel : EvaluatedModel
         _workers = workers;
         _special = special;
         _tokenizer = tokenizer;
-        _cacheType = cacheType;
         _reader = PromptReader.For(model, special, tokenizer);
         _choices = new ChoiceScorer(model, workers, cacheType: cacheType);
         _session = new Lazy<Session>(() => new Session(model, workers, cacheType: cacheType));
@@ -107,7 +107,7 @@ public sealed class LocalModel : EvaluatedModel
         var scorer = new Scorer(_model, _workers, _special, new ScoringOptions
         {
             MaxSequenceLength = longest, Stride = stride, Unidirectional = options.Unidirectional, RepeatsOverlap = options.Unidirectional,
-            ShortMask = !options.UseTaskMask, CacheType = _cacheType == DType.Float32 ? null : _cacheType,
+            ShortMask = !options.UseTaskMask, CacheType = _readingCache,
         });
         var texts = wanted.Select(item => (Item: item, Ids: items[item].Ids ?? Vocabulary.Encode(items[item].Text!))).ToList();
         for (int first = 0, end; first < texts.Count; first = end)

@@ -72,8 +72,8 @@ public sealed class ResultFolder(string path)
     /// <exception cref="GlmException">What is there is of something else.</exception>
     public ItemWriter OpenItems(ItemHeader task)
     {
-        Directory.CreateDirectory(Path);
         string file = ItemFile(task.Task);
+        Directory.CreateDirectory(System.IO.Path.GetDirectoryName(file)!);
         if (!File.Exists(file)) return new ItemWriter(file, task, [], 0);
         var (header, items, length) = Lines(task.Task);
         if (header is not null && header != task)

@@ -3,8 +3,11 @@ namespace Glm.Evaluation;
 /// <summary>What a task gave: <c>TASK.json</c>.</summary>
 public sealed record TaskResult
 {
-    /// <summary>The task's name, which is that of its files.</summary>
+    /// <summary>The task's name, which is that of its files; with a slash in it, they lie in a folder.</summary>
     public required string Task { get; init; }
+
+    /// <summary>The task's title, such as <c>AFQMC</c>.</summary>
+    public string? Title { get; init; }
 
     /// <summary><c>mul</c>, <c>gen</c> or <c>lm</c>.</summary>
     public required string Type { get; init; }
