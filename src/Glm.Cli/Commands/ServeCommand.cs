@@ -102,7 +102,8 @@ internal static class ServeCommand
 
     private static void Log(ILoggingBuilder logging, bool json, bool quiet)
     {
-        logging.SetMinimumLevel(quiet ? LogLevel.Warning : LogLevel.Information).AddFilter("Microsoft", LogLevel.Warning);
+        logging.SetMinimumLevel(quiet ? LogLevel.Warning : LogLevel.Information).AddFilter("Microsoft", LogLevel.Warning)
+            .AddFilter("Microsoft.Extensions.Hosting", LogLevel.None); // what it says of an address that is taken, we say in a line
         // Standard output is for data: the address.
         logging.AddConsole(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
         if (json) logging.AddJsonConsole(console => console.UseUtcTimestamp = true);
