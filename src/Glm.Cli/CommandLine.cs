@@ -25,6 +25,7 @@ internal sealed class CommandLine
             GenerateCommand.Create(terminal),
             ChatCommand.Create(terminal),
             ServeCommand.Create(terminal),
+            McpCommand.Create(terminal),
             ScoreCommand.Create(terminal),
             LogitsCommand.Create(terminal),
             EvalCommand.Create(terminal),

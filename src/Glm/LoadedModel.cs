@@ -25,6 +25,9 @@ public sealed record LoadOptions
     /// <summary>How GLM-130B's own tokenizer treats text.</summary>
     public IceOptions? Ice { get; init; }
 
+    /// <summary>Where the vocabulary lies, if not with the model.</summary>
+    public string? Tokenizer { get; init; }
+
     /// <summary>Directory of an adapter to run the model with.</summary>
     public string? Adapter { get; init; }
 
@@ -86,7 +89,7 @@ public sealed class LoadedModel : IDisposable
         try
         {
             var limited = ModelFile.Open(location, workers, options.Memory, tokens: null, options.CacheType, options.Adapter, progress, warn, options.Ranks, cancellation);
-            var tokenizer = VocabularyLocation.Open(location, options.Ice);
+            var tokenizer = VocabularyLocation.Open(options.Tokenizer ?? location, options.Ice);
             if (tokenizer.VocabularySize > limited.Model.VocabSize)
                 throw new GlmException($"{location}: expected a vocabulary of at most the model's {limited.Model.VocabSize} ids, found {tokenizer.VocabularySize}");
             return new LoadedModel(location, limited, options.CacheType, tokenizer, workers, clock.Elapsed);
