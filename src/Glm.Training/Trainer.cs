@@ -139,6 +139,7 @@ public sealed class Trainer : IDisposable
         }
         finally
         {
+            _checkpoints.Settle();
             Happened = listener;
         }
     }
