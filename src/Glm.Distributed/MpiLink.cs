@@ -1,12 +1,18 @@
+using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 
 namespace Glm.Distributed;
 
-/// <summary>Ranks that are processes, over MPI. Only messages of bytes that are looked at now and then: a wait never enters the library for long, so it can yield and end.</summary>
+/// <summary>
+/// Ranks that are processes, over MPI. Only messages of bytes that are looked at now and then: a wait never enters the library for long, so it can yield and end. The
+/// library moves a message while somebody looks; what was sent is looked after by a thread, so that it arrives while the sender computes.
+/// </summary>
 internal sealed class MpiLink : Link
 {
     private readonly Lock _library = new(); // threads take turns in it (MPI_THREAD_SERIALIZED)
     private readonly nint _world, _byte;
+    private readonly BlockingCollection<Request> _sent = [];
+    private readonly Thread _courier;
 
     /// <summary>Takes part in the job.</summary>
     /// <exception cref="GlmException">The library is missing or refuses.</exception>
@@ -22,6 +28,8 @@ internal sealed class MpiLink : Link
         Require(MpiLibrary.Rank(_world, out int rank), "MPI_Comm_rank");
         Require(MpiLibrary.Size(_world, out int size), "MPI_Comm_size");
         (Rank, Size) = (rank, size);
+        _courier = new Thread(LookAfterSent) { IsBackground = true, Name = "courier" };
+        _courier.Start();
     }
 
     public override int Rank { get; }
@@ -30,11 +38,14 @@ internal sealed class MpiLink : Link
 
     public override Message Send(int peer, int tag, byte[] buffer, int start, int count)
     {
+        Request message;
         lock (_library)
         {
             Require(MpiLibrary.Send(Marshal.UnsafeAddrOfPinnedArrayElement(buffer, start), count, _byte, peer, tag, _world, out nint request), $"sending to rank {peer}");
-            return new Request(request, buffer, peer);
+            message = new Request(request, buffer, peer);
         }
+        _sent.Add(message);
+        return message;
     }
 
     public override Message Receive(int peer, int tag, byte[] buffer, int start, int count)
@@ -52,6 +63,7 @@ internal sealed class MpiLink : Link
         if (request.IsDone) return true;
         lock (_library)
         {
+            if (request.IsDone) return true;
             Require(MpiLibrary.Test(ref request.Handle, out int done, 0), $"a message to or from rank {request.Peer}");
             return request.IsDone = done != 0;
         }
@@ -78,11 +90,25 @@ internal sealed class MpiLink : Link
     /// <summary>Leaves the job, when all ranks do.</summary>
     public void Complete()
     {
+        _sent.CompleteAdding();
+        _courier.Join();
         lock (_library) _ = MpiLibrary.Complete();
     }
 
     /// <summary>Ends all ranks of the job. Not under the lock: whoever holds it may wait for ever.</summary>
     public void Abort(int code) => _ = MpiLibrary.Abort(_world, code);
+
+    private void LookAfterSent()
+    {
+        try
+        {
+            foreach (var message in _sent.GetConsumingEnumerable()) Wait(message);
+        }
+        catch (GlmException)
+        {
+            // Whoever waits for the message, or for an answer to it, hears of this from the library.
+        }
+    }
 
     private static void Require(int result, string what)
     {

@@ -104,7 +104,7 @@ public sealed class ParallelPretrainTests
 
     private static void KillAndResume(int kills)
     {
-        const string options = """, "train_samples": 160, "save_interval": 2""";
+        const string options = """, "train_samples": 96, "save_interval": 2""";
         using TinyRun straight = new(options), killed = new(options);
         var (code, _, error) = Mpirun.Run(4, [.. Arguments(straight, resume: false), "--tensor-parallel", "2"]);
         Assert.True(code == 0, error);
@@ -112,7 +112,7 @@ public sealed class ParallelPretrainTests
         for (int kill = 0; kill < kills; kill++)
         {
             var process = Start(killed, CanResume(killed));
-            WaitForSteps(process, killed, 1 + ((kill + 1) * 36 / kills));
+            WaitForSteps(process, killed, 1 + ((kill + 1) * 20 / kills));
             Thread.Sleep(random.NextInt(30));
             int[] ranks = Ranks(process);
             if (ranks.Length > 0) Signal("KILL", ranks[random.NextInt(ranks.Length)]);

@@ -48,7 +48,7 @@ public sealed class CollectivesTests
     {
         var process = Mpirun.Start(3, [Program, "hang"], (MpiJob.SilenceVariable, "10"));
         string? line;
-        while ((line = process.StandardOutput.ReadLine()) is not null && !line.StartsWith("rank 1 ", StringComparison.Ordinal)) { }
+        while ((line = process.StandardOutput.ReadLine()) is not null && !line.Contains("rank 1 is process")) { }
         string id = line!.Split(' ')[^1];
         System.Diagnostics.Process.Start("kill", ["-STOP", id]).WaitForExit();
         var (code, _, error) = Mpirun.Finish(process);

@@ -5,6 +5,7 @@ internal static class RankProgram
 {
     private static int Main(string[] arguments)
     {
+        Environment.SetEnvironmentVariable("TERM", "dumb"); // mpirun gives its ranks a terminal of their own, which is none
         using var job = MpiJob.Start(Console.Error.WriteLine);
         try
         {
