@@ -25,7 +25,7 @@ internal sealed class BenchModel : IDisposable
     /// <param name="layers">Layers of a shape; all of them if null.</param>
     /// <param name="precision">What the layers of a shape are quantised to; bfloat16 if null.</param>
     /// <param name="workers">Threads to compute with.</param>
-    /// <param name="memory">Bytes that the process may take (<see cref="ModelFile.Open"/>).</param>
+    /// <param name="memory">Bytes that the process may take (<see cref="Opening.Model"/>).</param>
     /// <param name="tokens">Tokens that will be cached.</param>
     /// <param name="cacheType">How their keys and values will be stored.</param>
     /// <param name="terminal">Where progress and warnings go.</param>
@@ -38,7 +38,7 @@ internal sealed class BenchModel : IDisposable
         string location = ModelLocation.OrShipped(path);
         bool isFile = Directory.Exists(location) || File.Exists(location);
         if (isFile && (layers ?? (object?)precision) is not null) throw new UsageException("--layers and --precision: only with the name of a shape");
-        if (isFile) return new BenchModel(ModelFile.Open(location, workers, memory, tokens, cacheType, terminal, quiet, adapter: null, cancellation), null);
+        if (isFile) return new BenchModel(Opening.Model(terminal, location, workers, memory, tokens, cacheType, quiet, adapter: null, cancellation), null);
         if (Presets.Find(location) is not { } preset) throw new GlmException($"{location}: expected a GGUF file, the directory of a model, or one of {string.Join(", ", Presets.All.Keys)}");
         var shape = preset with { NumLayers = layers ?? preset.NumLayers };
         if (precision is not { } type) return new BenchModel(new LimitedMemory(RandomModel.InMemory(location, shape), null, 0), null);
@@ -51,7 +51,7 @@ internal sealed class BenchModel : IDisposable
                 line.Show($"writing {Units.Bytes(ModelSize.WeightBytes(shape, type))} of random weights");
                 RandomModel.Write(folder, shape, type, cancellation);
             }
-            return new BenchModel(ModelFile.Open(folder, workers, memory, tokens, cacheType, terminal, quiet, adapter: null, cancellation), folder);
+            return new BenchModel(Opening.Model(terminal, folder, workers, memory, tokens, cacheType, quiet, adapter: null, cancellation), folder);
         }
         catch
         {

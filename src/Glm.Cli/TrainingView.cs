@@ -30,20 +30,29 @@ internal sealed class TrainingView : IProgress<StepLog>
     /// <summary>Trains under a view.</summary>
     public static void Run(Terminal terminal, TrainingConfig config, Trainer trainer, Workers workers, bool quiet, CancellationToken cancellation)
     {
-        double peak = Machine.FmaPeak(workers);
+        if (!terminal.IsFirst)
+        {
+            trainer.Run(null, cancellation);
+            return;
+        }
+        double peak = Machine.FmaPeak(workers) * terminal.World.Size;
         trainer.Peak = peak;
+        bool screen = !quiet && terminal.Log.Profile.Capabilities.Ansi;
+        RunEvent? last = null;
         trainer.Happened = happened =>
         {
-            if (happened.Kind is not ("start" or "resume")) terminal.Error.WriteLine($"glm: {happened.Message}");
+            if (happened.Kind is "start" or "resume") return;
+            last = happened;
+            if (!screen) terminal.Error.WriteLine($"glm: {happened.Message}");
         };
         if (quiet)
         {
             trainer.Run(null, cancellation);
         }
-        else if (terminal.Log.Profile.Capabilities.Ansi)
+        else if (screen)
         {
             var live = terminal.Log.Live(new Text("first step ..."));
-            live.Start(screen => trainer.Run(new TrainingView(config, peak, (view, step) => screen.UpdateTarget(view.Panel(step))), cancellation));
+            live.Start(display => trainer.Run(new TrainingView(config, peak, (view, step) => display.UpdateTarget(view.Panel(step, last))), cancellation));
         }
         else
         {
@@ -65,7 +74,7 @@ internal sealed class TrainingView : IProgress<StepLog>
     private string Line(StepLog step) => string.Create(CultureInfo.InvariantCulture,
         $"step {step.Step}, {Done(step):P1}: loss {step.Loss:F4}, {step.TokensPerSecond:N0} tok/s, {Share(step):P0} of peak, {Left(step)} left");
 
-    private Panel Panel(StepLog step)
+    private Panel Panel(StepLog step, RunEvent? last)
     {
         var grid = new Grid().AddColumn(new GridColumn().PadRight(2).NoWrap()).AddColumn();
         void Row(string name, IRenderable value) => grid.AddRow(new Markup($"[grey]{name}[/]"), value);
@@ -76,6 +85,7 @@ internal sealed class TrainingView : IProgress<StepLog>
         if (_validation is { Length: > 0 }) Row("held out", new Text(string.Join("   ", _validation.Select((loss, i) => $"{Path.GetFileName(_config.Validation[i].Path)} {loss:F4}"))));
         Row("speed", new Text($"{step.TokensPerSecond:N0} tok/s   {step.FlopsPerSecond / 1e9:N0} GFLOP/s, {Share(step):P0} of the multipliers' peak of {_peak:N0}"));
         Row("optimiser", new Text($"rate {step.Rate:E2}   gradient norm {step.GradientNorm:F3}   batch {step.Batch}{(step.LossScale is { } scale ? $"   loss scale {scale:N0}, {step.Overflows} overflows" : "")}{(step.Discarded > 0 ? $"   {step.Discarded:N0} samples discarded" : "")}"));
+        if (last is not null) Row("last event", new Text(last.Message));
         return new Panel(grid).Header($" {Path.GetFileName(_config.Output)} ").Border(BoxBorder.Rounded).BorderColor(Color.Grey);
     }
 

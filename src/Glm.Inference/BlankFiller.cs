@@ -43,12 +43,32 @@ public sealed partial class BlankFiller
     public FilledText Fill(string text, FillOptions options, Action<BlankPiece>? onPiece = null, CancellationToken cancellation = default)
     {
         if (_tokenizer is null) throw new InvalidOperationException("filling blanks in a text takes a tokenizer");
+        return FillSequence(SequenceOf(_tokenizer, text, _session.Model.MaxSequenceLength), options, onPiece, cancellation);
+    }
+
+    /// <summary>What a model reads of a text: its ids with those of the blanks among them, and <c>[gMASK]</c> or <c>eos</c> after them.</summary>
+    /// <param name="tokenizer">The vocabulary.</param>
+    /// <param name="text">The text.</param>
+    /// <param name="longest">Most tokens that the model reads.</param>
+    /// <exception cref="GlmException">The text is empty, too long, or has a mask of an unknown name.</exception>
+    public static int[] SequenceOf(Tokenizer tokenizer, string text, int longest)
+    {
         if (string.IsNullOrWhiteSpace(text)) throw new GlmException("text: expected some text, found none");
         foreach (Match mask in MaskName().Matches(text))
             if (mask.Value is not ("[MASK]" or "[sMASK]" or "[gMASK]")) throw new GlmException($"text: expected [MASK], [sMASK] or [gMASK], found {mask.Value}");
         // As in the original, spaces after the last blank make it one inside the text.
         bool open = text.EndsWith("MASK]", StringComparison.Ordinal) || !MaskName().IsMatch(text);
-        return FillIds(Encode(_tokenizer, text), open, options, onPiece, cancellation);
+        return Sequence(Encode(tokenizer, text), open, tokenizer.Blanks, longest);
+    }
+
+    /// <summary>What a model continues to fill the first blank of a sequence (<see cref="SequenceOf"/>), and where that stands; null where none is left.</summary>
+    /// <param name="sequence">The ids.</param>
+    /// <param name="mask">The kind of blank; that which is filled in this sequence if null.</param>
+    /// <param name="special">The tokens of blanks.</param>
+    public static DecodingContext? ContextOf(int[] sequence, int? mask, BlankTokens special)
+    {
+        int kind = mask ?? FilledMask(sequence, special), at = Array.IndexOf(sequence, kind);
+        return at < 0 ? null : new DecodingContext([.. sequence, special.Sop], new BlankPlace(sequence.Length, at, RunsOn: kind == special.GMask));
     }
 
     /// <summary>The parts of a text around the blanks that would be filled: one more than there are blanks, the last one empty where the text is continued.</summary>
@@ -72,16 +92,19 @@ public sealed partial class BlankFiller
     public FilledText Fill(ReadOnlySpan<int> prompt, FillOptions options, Action<BlankPiece>? onPiece = null, CancellationToken cancellation = default)
     {
         if (prompt.IsEmpty) throw new GlmException("prompt: expected some ids, found none");
-        bool open = IsMask(prompt[^1]) || !prompt.ToArray().Any(IsMask);
-        return FillIds(prompt.ToArray(), open, options, onPiece, cancellation);
+        bool open = IsMask(prompt[^1], _special) || !prompt.ToArray().Any(id => IsMask(id, _special));
+        return FillSequence(Sequence(prompt.ToArray(), open, _special, _session.Model.MaxSequenceLength), options, onPiece, cancellation);
     }
 
-    private FilledText FillIds(int[] ids, bool open, FillOptions options, Action<BlankPiece>? onPiece, CancellationToken cancellation)
+    private static int[] Sequence(int[] ids, bool open, BlankTokens special, int longest)
+    {
+        int[] sequence = [.. ids, .. ids.Any(id => IsMask(id, special)) ? Array.Empty<int>() : [special.Continuation], .. open ? Array.Empty<int>() : [special.Eos]];
+        return sequence.Length <= longest ? sequence : throw new GlmException($"text: expected at most {longest} tokens, which is what the model reads, found {sequence.Length}");
+    }
+
+    private FilledText FillSequence(int[] sequence, FillOptions options, Action<BlankPiece>? onPiece, CancellationToken cancellation)
     {
         if (_tokenizer is null && options.Stop.Count > 0) throw new InvalidOperationException("stop strings take a tokenizer");
-        int[] sequence = [.. ids, .. ids.Any(IsMask) ? Array.Empty<int>() : [_special.Continuation], .. open ? Array.Empty<int>() : [_special.Eos]];
-        int longest = _session.Model.MaxSequenceLength;
-        if (sequence.Length > longest) throw new GlmException($"text: expected at most {longest} tokens, which is what the model reads, found {sequence.Length}");
         int mask = FilledMask(sequence, _special);
         int most = sequence.Count(id => id == mask) + MaximumGeneratedBlanks;
         // Nothing stands before what fills a blank: its spaces are its own.
@@ -90,9 +113,9 @@ public sealed partial class BlankFiller
         var fills = new List<BlankFill>();
         var blanks = new List<List<Blank>>();
         var beams = new List<int[]>();
-        for (int at; fills.Count < most && (at = Array.IndexOf(sequence, mask)) >= 0; sequence = beams[0])
+        for (; fills.Count < most && ContextOf(sequence, mask, _special) is { } context; sequence = beams[0])
         {
-            var context = new DecodingContext([.. sequence, _special.Sop], new BlankPlace(sequence.Length, at, RunsOn: mask == _special.GMask));
+            int at = context.Place.Mask;
             int room = decoder.RoomAfter(context);
             var fill = new BlankFill(context, at, room, decoder.Run(context, room, fills.Count, onPiece, cancellation));
             fills.Add(fill);
@@ -130,7 +153,7 @@ public sealed partial class BlankFiller
     private static int FilledMask(ReadOnlySpan<int> ids, BlankTokens special) =>
         ids.Contains(special.Mask) ? special.Mask : special.SMask is { } sentence && ids.Contains(sentence) ? sentence : special.Continuation;
 
-    private bool IsMask(int id) => id == _special.Mask || id == _special.SMask || id == _special.GMask;
+    private static bool IsMask(int id, BlankTokens special) => id == special.Mask || id == special.SMask || id == special.GMask;
 
     [GeneratedRegex(@"\[\w*MASK\]")]
     internal static partial Regex MaskName();

@@ -32,9 +32,12 @@ public static class ModelDirectory
         throw new GlmException($"{path}: expected a model directory with {ConfigFile}, found none");
     }
 
-    /// <summary>The tensors of a directory; those of an original checkpoint are joined from its ranks.</summary>
+    /// <summary>The tensors of a directory; those of an original checkpoint, or of one of pre-training, are joined from its ranks.</summary>
     /// <exception cref="GlmException">A file is missing or damaged, or files do not agree.</exception>
-    public static TensorStore OpenStore(string path) => SatCheckpoint.IsCheckpoint(path) ? new JoinedRanks(path, SatCheckpoint.Open(path).Ranks) : TensorStore.Open(path);
+    public static TensorStore OpenStore(string path) =>
+        SatCheckpoint.IsCheckpoint(path) ? new JoinedRanks(path, SatCheckpoint.Open(path).Ranks)
+        : TrainingCheckpoint.IsCheckpoint(path) ? TrainingCheckpoint.At(path)
+        : TensorStore.Open(path);
 
     /// <summary>
     /// Loads a model of the architecture that its configuration tells. Matrices stay as they are stored, as views of the mapped files (those of several ranks, and

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Glm.Distributed;
 
 namespace Glm.Models;
@@ -33,14 +34,19 @@ public sealed record ModelPart(ProcessGroup Tensors, int FirstLayer, int EndLaye
     /// <summary>Whether the part has a parameter, or a share of it.</summary>
     public bool Has(string name)
     {
-        if (name == Embedding) return HasEmbedding || HasHead;
-        if (!name.StartsWith(LayerPrefix, StringComparison.Ordinal)) return HasHead;
-        int layer = int.Parse(name.AsSpan(LayerPrefix.Length, name.IndexOf('.', LayerPrefix.Length) - LayerPrefix.Length));
-        return layer >= FirstLayer && layer < EndLayer;
+        if (IsEmbedding(name)) return HasEmbedding || HasHead;
+        return LayerOf(name) is { } layer ? layer >= FirstLayer && layer < EndLayer : HasHead;
     }
 
+    /// <summary>The layer that a parameter belongs to, or null.</summary>
+    public static int? LayerOf(string name) => name.StartsWith(LayerPrefix, StringComparison.Ordinal)
+        ? int.Parse(name.AsSpan(LayerPrefix.Length, name.IndexOf('.', LayerPrefix.Length) - LayerPrefix.Length), CultureInfo.InvariantCulture) : null;
+
+    /// <summary>Whether a parameter is the embedding, which is the output matrix as well.</summary>
+    public static bool IsEmbedding(string name) => name == Embedding;
+
     /// <summary>Whether this process is the one to count and save a parameter that several have: whole on every tensor-parallel rank, or tied between the ends of a pipeline.</summary>
-    public bool Owns(string name) => Has(name) && (name != Embedding || HasEmbedding) && (Tensors.Rank == 0 || Sharding.RuleOf(name) != ShardingRule.Replicated);
+    public bool Owns(string name) => Has(name) && (!IsEmbedding(name) || HasEmbedding) && (Tensors.Rank == 0 || Sharding.RuleOf(name) != ShardingRule.Replicated);
 
     /// <summary>Names and shapes of the parameters of this part.</summary>
     /// <exception cref="GlmException">A matrix cannot be shared out among so many ranks.</exception>

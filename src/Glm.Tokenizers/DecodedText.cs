@@ -8,7 +8,7 @@ namespace Glm.Tokenizers;
 /// Collects what ids decode to. Bytes wait until they form a whole character or can no longer become one. What is no character becomes U+FFFD: each byte
 /// where bytes come one by one, as in SentencePiece; each longest beginning of a character where they come in strings, as in Python.
 /// </summary>
-internal sealed class DecodedText
+internal sealed class DecodedText(bool raw = false)
 {
     private readonly StringBuilder _text = new();
     private readonly List<byte> _bytes = [];
@@ -22,6 +22,7 @@ internal sealed class DecodedText
     {
         EndBytes();
         if (text.IsEmpty) return;
+        if (raw) _bytes.AddRange(Encoding.UTF8.GetBytes(text.ToArray()));
         _text.Append(text);
         AtStart = false;
     }
@@ -29,6 +30,11 @@ internal sealed class DecodedText
     /// <summary>Appends a piece, in which U+2581 stands for the space.</summary>
     public void AppendPiece(ReadOnlySpan<char> piece)
     {
+        if (raw)
+        {
+            Append(piece.ToString().Replace('\u2581', ' '));
+            return;
+        }
         Append(piece);
         _text.Replace('\u2581', ' ', _text.Length - piece.Length, piece.Length);
     }
@@ -59,8 +65,12 @@ internal sealed class DecodedText
         return text;
     }
 
+    /// <summary>Returns the bytes as they came, where they are kept raw: as they are, not as characters.</summary>
+    public byte[] TakeBytes() => [.. _bytes];
+
     private void DecodeBytes(bool final)
     {
+        if (raw) return;
         ReadOnlySpan<byte> rest = CollectionsMarshal.AsSpan(_bytes);
         Span<char> chars = stackalloc char[2];
         while (!rest.IsEmpty)

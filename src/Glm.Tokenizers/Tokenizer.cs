@@ -74,6 +74,15 @@ public abstract class Tokenizer
         return output.Take();
     }
 
+    /// <summary>The bytes that a token adds to a text which has begun: whole characters in UTF-8, or a part of one; none for tokens that steer the model.</summary>
+    /// <exception cref="GlmException">The id is not in the vocabulary.</exception>
+    public byte[] TokenBytes(int id)
+    {
+        var output = new DecodedText(raw: true) { AtStart = false };
+        Decode(id, output);
+        return output.TakeBytes();
+    }
+
     /// <summary>The piece with this id as the vocabulary writes it, for display.</summary>
     /// <exception cref="GlmException">The id is not in the vocabulary.</exception>
     public abstract string PieceText(int id);

@@ -3,31 +3,11 @@ using Glm.Tensors;
 namespace Glm.Training;
 
 /// <summary>AdamW with decoupled decay on matrices alone, and clipping by the global gradient norm (spec 4.1).</summary>
-public sealed class AdamW
+/// <param name="workers">Threads.</param>
+/// <param name="weights">What is updated: the share of this process.</param>
+/// <param name="config">The run.</param>
+public sealed class AdamW(Workers workers, IReadOnlyList<WeightShard> weights, TrainingConfig config)
 {
-    private readonly Workers _workers;
-    private readonly TrainableWeights _weights;
-    private readonly TrainingConfig _config;
-
-    /// <summary>An optimiser that has seen no gradient.</summary>
-    public AdamW(Workers workers, TrainableWeights weights, TrainingConfig config)
-    {
-        _workers = workers;
-        _weights = weights;
-        _config = config;
-        foreach (var (name, master) in weights.Masters)
-        {
-            Means[name] = Tensor.Zeros(DType.Float32, master.Shape);
-            Variances[name] = Tensor.Zeros(DType.Float32, master.Shape);
-        }
-    }
-
-    /// <summary>Running means of the gradients.</summary>
-    public Dictionary<string, Tensor> Means { get; } = [];
-
-    /// <summary>Running means of the squared gradients.</summary>
-    public Dictionary<string, Tensor> Variances { get; } = [];
-
     /// <summary>One step with the gradients that have been added up.</summary>
     /// <param name="number">Number of the step, from 1, without those that were not taken.</param>
     /// <param name="rate">Learning rate.</param>
@@ -35,13 +15,11 @@ public sealed class AdamW
     /// <param name="lossScale">What the loss was multiplied by, and the gradients are divided by; the norm is that of divided ones.</param>
     public void Step(long number, double rate, double norm, double lossScale = 1)
     {
-        double clip = norm > _config.ClipGrad ? _config.ClipGrad / (norm + 1e-6) : 1;
-        foreach (var (name, master) in _weights.Masters)
+        double clip = norm > config.ClipGrad ? config.ClipGrad / (norm + 1e-6) : 1;
+        foreach (var shard in weights)
         {
-            bool decays = master.Shape.Length > 1;
-            TensorMath.AdamW(_workers, master, _weights.Gradient(name), Means[name], Variances[name], new AdamWStep(
-                number, (float)rate, (float)_config.Beta1, (float)_config.Beta2, (float)_config.Epsilon, decays ? (float)_config.WeightDecay : 0, (float)(clip / lossScale)));
+            TensorMath.AdamW(workers, shard.Master, shard.Gradient, shard.Mean, shard.Variance, new AdamWStep(
+                number, (float)rate, (float)config.Beta1, (float)config.Beta2, (float)config.Epsilon, shard.Decays ? (float)config.WeightDecay : 0, (float)(clip / lossScale)));
         }
-        _weights.Refresh();
     }
 }

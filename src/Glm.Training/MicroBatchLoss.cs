@@ -7,24 +7,22 @@ namespace Glm.Training;
 public static class MicroBatchLoss
 {
     /// <summary>
-    /// Forward pass and loss. Logits are computed at targets alone.
+    /// The loss of what the last layers gave. Logits are computed at targets alone.
     /// </summary>
     /// <param name="context">Where to run; recording if a backward pass follows.</param>
-    /// <param name="model">The model.</param>
+    /// <param name="model">The model, or its last part.</param>
+    /// <param name="hidden">Hidden states after the last norm <c>[rows * seq, hidden]</c>.</param>
     /// <param name="batch">Rows with targets.</param>
     /// <returns>The scalar loss, and the mean loss of each row.</returns>
-    public static (Tensor Loss, double[] RowLosses) Compute(Context context, Glm130B model, TrainingBatch batch)
+    public static (Tensor Loss, double[] RowLosses) Of(Context context, Glm130B model, Tensor hidden, TrainingBatch batch)
     {
-        var hidden = model.Forward(
-            context, context.Integers(batch.Tokens), context.Integers(batch.Positions), model.Within(context, [.. batch.Segments]));
         int[] targets = [.. Enumerable.Range(0, batch.Tokens.Length).Where(i => batch.LossMask[i] != 0)];
         int[] perRow = new int[batch.Rows];
         foreach (int index in targets) perRow[index / batch.SequenceLength]++;
         int rowsWithTargets = perRow.Count(count => count > 0);
         float[] weights = [.. targets.Select(index => 1f / (perRow[index / batch.SequenceLength] * rowsWithTargets))];
-        var logits = model.Logits(context, context.SelectRows(hidden, context.Integers(targets)));
-        var (loss, tokenLosses) = context.CrossEntropy(
-            logits, context.Integers([.. targets.Select(index => batch.Targets[index])]), context.Floats(weights, weights.Length));
+        var (loss, tokenLosses) = model.Loss(
+            context, context.SelectRows(hidden, context.Integers(targets)), context.Integers([.. targets.Select(index => batch.Targets[index])]), context.Floats(weights, weights.Length));
         float[] losses = tokenLosses.ToArray();
         double[] rowLosses = new double[batch.Rows];
         for (int i = 0; i < targets.Length; i++) rowLosses[targets[i] / batch.SequenceLength] += losses[i] / perRow[targets[i] / batch.SequenceLength];

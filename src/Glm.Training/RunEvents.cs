@@ -14,6 +14,9 @@ public sealed record RunEvent(DateTime Time, long Step, long Samples, string Kin
 /// <summary>The events of a run, one JSON object a line. Unlike the log's lines, those of steps that were undone stay.</summary>
 public sealed class RunEvents(string path)
 {
+    /// <summary>The file's name in the folder of a run.</summary>
+    public const string FileName = "events.jsonl";
+
     private static JsonSerializerOptions Json { get; } = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>Appends an event.</summary>

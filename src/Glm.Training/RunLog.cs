@@ -38,6 +38,9 @@ public sealed record StepLog(
 /// <summary>The log of a run: one JSON object a line. Resuming drops the lines after the step that is resumed.</summary>
 public sealed class RunLog
 {
+    /// <summary>The log's name in the folder of a run.</summary>
+    public const string FileName = "log.jsonl";
+
     private readonly string _path;
 
     /// <summary>The log at a path, keeping the lines up to a step.</summary>

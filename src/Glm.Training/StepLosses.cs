@@ -1,3 +1,5 @@
+using Glm.Distributed;
+
 namespace Glm.Training;
 
 /// <summary>The losses of a step's micro-batches, in total and by kind of row (spec 3.6).</summary>
@@ -15,16 +17,28 @@ public sealed class StepLosses
     /// <param name="batch">What was computed.</param>
     /// <param name="loss">Its part of the mean.</param>
     /// <param name="rowLosses">Mean loss of each row.</param>
-    /// <param name="flops">Operations.</param>
-    public void Add(TrainingBatch batch, double loss, double[] rowLosses, double flops)
+    public void Add(TrainingBatch batch, double loss, double[] rowLosses)
     {
         Total += loss;
-        Flops += flops;
         for (int row = 0; row < batch.Rows; row++)
         {
             var (sum, rows) = _byTask.GetValueOrDefault(batch.Tasks[row]);
             _byTask[batch.Tasks[row]] = (sum + rowLosses[row], rows + 1);
         }
+    }
+
+    /// <summary>Adds operations of a micro-batch.</summary>
+    public void Add(double flops) => Flops += flops;
+
+    /// <summary>Makes these the losses of all ranks together.</summary>
+    public void Join(ProcessGroup world)
+    {
+        if (world.Size == 1) return;
+        var tasks = Enum.GetValues<TrainingTask>();
+        double[] sums = world.Sum([Total, Flops, .. tasks.SelectMany(task => _byTask.TryGetValue(task, out var mine) ? new[] { mine.Sum, mine.Rows } : [0, 0])]);
+        (Total, Flops) = (sums[0], sums[1]);
+        foreach (var (i, task) in tasks.Index())
+            if (sums[3 + (2 * i)] > 0) _byTask[task] = (sums[2 + (2 * i)], (int)sums[3 + (2 * i)]);
     }
 
     /// <summary>Mean loss of the rows of a kind, or null if there was none.</summary>

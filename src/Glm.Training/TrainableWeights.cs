@@ -46,7 +46,4 @@ public sealed class TrainableWeights
     {
         foreach (var tensor in Compute.Values) tensor.Gradient!.Clear();
     }
-
-    /// <summary>Norm of all gradients together.</summary>
-    public double GradientNorm(Workers workers) => Math.Sqrt(Compute.Values.Sum(tensor => TensorMath.SumOfSquares(workers, tensor.Gradient!)));
 }

@@ -1,47 +1,63 @@
 using System.Diagnostics;
+using Glm.Distributed;
 using Glm.Models;
 using Glm.Tensors;
 
 namespace Glm.Training;
 
 /// <summary>
-/// Pre-training on one machine (spec section 4): micro-batches through the model, AdamW on float32 master weights, checkpoints from which a run goes on
-/// bit for bit. Everything random is a function of the seed and the sample's or step's number, so the only state is the checkpoint.
+/// Pre-training (spec section 4): micro-batches through the model, AdamW on float32 master weights, checkpoints from which a run goes on bit for bit.
+/// Everything random is a function of the seed and the sample's or step's number, so the only state is the checkpoint. All ranks of a job make the same
+/// steps, and come to the same decisions, since these rest on sums over all of them.
 /// </summary>
 public sealed class Trainer : IDisposable
 {
     private readonly TrainingConfig _config;
     private readonly Workers _workers;
-    private readonly Context _context;
     private readonly PretrainingData _data;
     private readonly TrainableWeights _weights;
     private readonly AdamW _optimizer;
     private readonly Checkpoints _checkpoints;
     private readonly Glm130B _model;
+    private readonly ParallelLayout _layout;
+    private readonly WeightShards _shards;
+    private readonly MicroBatches _microBatches;
     private readonly SampleOrder _order;
     private readonly SpikeDetector? _spikes;
     private readonly LossScaler? _scaler;
     private TrainingState _state = new(0, 0, 0, 0);
     private int _spikesSinceCheckpoint;
+    private long _saved = -1;
+    private bool _lastBackward;
 
     /// <summary>A run at its beginning.</summary>
-    /// <exception cref="GlmException">The data cannot be opened.</exception>
-    public Trainer(TrainingConfig config, Workers workers)
+    /// <param name="config">What is trained.</param>
+    /// <param name="workers">Threads of this rank.</param>
+    /// <param name="world">The ranks that train together; this process alone if null.</param>
+    /// <exception cref="GlmException">The data cannot be opened, or the model cannot be shared out among so many ranks.</exception>
+    public Trainer(TrainingConfig config, Workers workers, ProcessGroup? world = null)
     {
         _config = config;
         _workers = workers;
+        _layout = new ParallelLayout(world ?? ProcessGroup.Alone, config.TensorParallel, config.PipelineParallel);
+        var part = ModelPart.Stage(config.Shape.NumLayers, _layout.Stage, _layout.Stages, _layout.Tensors);
         _data = new PretrainingData(config);
-        _weights = new TrainableWeights(Initialization.DeepNorm(config.Shape, config.Seed, config.InitGain), config.Precision);
-        _optimizer = new AdamW(workers, _weights, config);
-        _checkpoints = new Checkpoints(Path.Combine(config.Resolve(config.Output), "checkpoints"), config.SaveInterval);
-        _context = new Context(workers, config.Precision.ActivationType());
-        _model = new Glm130B(config.Shape, name => _weights.Compute[name])
+        _weights = new TrainableWeights(Initialization.DeepNorm(config.Shape, config.Seed, config.InitGain, part: part), config.Precision);
+        _model = new Glm130B(config.Shape, name => _weights.Compute[name], part)
         {
             HiddenDropout = (float)config.HiddenDropout,
             AttentionDropout = (float)config.AttentionDropout,
             HalfSoftmax = config.Softmax == Precision.Float16,
             RecomputeActivations = config.Recompute,
         };
+        _shards = new WeightShards(_weights, _model, _layout);
+        if (_layout.Data.Size > 1) _model.LayerDone = layer =>
+        {
+            if (_lastBackward) _shards.LayerDone(layer);
+        };
+        _optimizer = new AdamW(workers, _shards.Shards, config);
+        _checkpoints = new Checkpoints(config, _layout, _shards);
+        _microBatches = new MicroBatches(config, workers, _layout, _model, _data);
         _order = new SampleOrder(config.Skip);
         _spikes = config.Spikes is { } spikes ? new SpikeDetector(spikes) : null;
         _scaler = config.Scaler;
@@ -57,7 +73,7 @@ public sealed class Trainer : IDisposable
     /// <summary>Whether the run's folder holds a checkpoint.</summary>
     public bool CanResume => _checkpoints.Any;
 
-    /// <summary>The master weights by name.</summary>
+    /// <summary>The master weights by name, as far as this rank has them.</summary>
     public IReadOnlyDictionary<string, Tensor> Weights => _weights.Masters;
 
     /// <summary>10^9 operations per second that the machine's multipliers were measured to do, for the log; null where nobody measured.</summary>
@@ -73,7 +89,9 @@ public sealed class Trainer : IDisposable
 
     private void Load(Action<string> warn, bool regularOnly)
     {
-        var state = _checkpoints.Load(_weights, _optimizer, warn, regularOnly);
+        var state = _checkpoints.Load(warn, regularOnly);
+        _saved = state.Step;
+        _weights.Refresh();
         _state = state with { LossScale = _scaler is null ? null : state.LossScale ?? _scaler.Begin };
     }
 
@@ -82,36 +100,40 @@ public sealed class Trainer : IDisposable
     public void Run(IProgress<StepLog>? progress, CancellationToken cancellation)
     {
         string folder = _config.Resolve(_config.Output);
-        var log = new RunLog(Path.Combine(folder, "log.jsonl"), _state.Step);
-        var events = new RunEvents(Path.Combine(folder, "events.jsonl"));
+        var log = _layout.IsFirst ? new RunLog(Path.Combine(folder, RunLog.FileName), _state.Step) : null;
+        var events = _layout.IsFirst ? new RunEvents(Path.Combine(folder, RunEvents.FileName)) : null;
+        using var board = _layout.IsFirst ? new TensorBoardLog(Path.Combine(folder, "tensorboard"), _state.Step) : null;
         var listener = Happened;
         Happened = happened =>
         {
-            events.Append(happened);
+            events?.Append(happened);
             listener?.Invoke(happened);
         };
         try
         {
             Tell(_state.Step == 0 ? "start" : "resume", Described());
-            long saved = _state.Step, logged = _state.Step;
+            long logged = _state.Step;
             if (_config.Spikes?.Reaction == SpikeReaction.Rollback && !CanResume) Save();
-            while (!Finished && !cancellation.IsCancellationRequested)
+            while (!Finished && !Cancelled())
             {
                 var step = Step();
-                if (step.Step <= logged) log.Rewind(step.Step - 1);
-                log.Append(step);
+                if (step.Step <= logged)
+                {
+                    log?.Rewind(step.Step - 1);
+                    board?.Rewind(step.Step - 1);
+                }
+                log?.Append(step);
+                board?.Append(step);
                 logged = step.Step;
                 progress?.Report(step);
+                _checkpoints.ThrowIfFailed();
                 if (_state.Step % _config.SaveInterval == 0) Save();
             }
-            if (saved != _state.Step) Save();
+            if (_state.Step > 0) SaveUnlessSaved();
+            _checkpoints.Wait();
 
-            void Save()
-            {
-                _checkpoints.Save(_state, _weights, _optimizer);
-                _spikesSinceCheckpoint = 0;
-                saved = _state.Step;
-            }
+            // Ranks are told at different times; they stop together.
+            bool Cancelled() => _layout.World.Sum(cancellation.IsCancellationRequested ? 1 : 0)[0] > 0;
         }
         finally
         {
@@ -119,10 +141,27 @@ public sealed class Trainer : IDisposable
         }
     }
 
-    /// <summary>Saves the model as it stands, matrices in bfloat16, with its vocabulary.</summary>
-    /// <exception cref="GlmException">The directory cannot be written.</exception>
-    public void Export(string path) => ModelDirectory.Save(
-        path, _config.Shape, Weights.Select(weight => (weight.Key, weight.Value)), DType.BFloat16, _config.Resolve(_config.Tokenizer));
+    private void Save()
+    {
+        _checkpoints.Save(_state);
+        _spikesSinceCheckpoint = 0;
+        _saved = _state.Step;
+    }
+
+    private void SaveUnlessSaved()
+    {
+        if (_saved != _state.Step) Save();
+    }
+
+    /// <summary>Saves the model as it stands, matrices in bfloat16, with its vocabulary: the first rank does, from a checkpoint, when all have called this.</summary>
+    /// <exception cref="GlmException">The checkpoint or the directory cannot be written.</exception>
+    public void Export(string path)
+    {
+        SaveUnlessSaved();
+        var checkpoint = _checkpoints.Newest();
+        if (_layout.IsFirst) ModelDirectory.Save(path, _config.Shape, checkpoint.Names.Select(name => (name, checkpoint[name])), DType.BFloat16, _config.Resolve(_config.Tokenizer));
+        _layout.World.Barrier();
+    }
 
     /// <summary>One optimiser step; after a spike whose data is skipped, the first one that is none.</summary>
     /// <exception cref="GlmException">The loss or the gradient norm is not a number, or spikes do not end; the newest checkpoint is from before it.</exception>
@@ -141,7 +180,7 @@ public sealed class Trainer : IDisposable
         _model.EmbeddingGradientShrink = (float)_config.Shrink.At(_state.Step);
         double scale = _state.LossScale?.Value ?? 1, rate = _config.LearningRate.At(_state.Samples + batch);
         var losses = Accumulate(samples, scale);
-        double norm = _weights.GradientNorm(_workers) / scale;
+        double norm = Math.Sqrt(_layout.World.Sum(_shards.OwnSquares(_workers))[0]) / scale;
         bool finite = double.IsFinite(losses.Total) && double.IsFinite(norm), overflow = _scaler is not null && !finite;
         if (!overflow)
         {
@@ -149,6 +188,8 @@ public sealed class Trainer : IDisposable
             if (!finite) throw new GlmException($"step {number}: {(double.IsFinite(losses.Total) ? "the gradient norm" : "the loss")} is {(double.IsFinite(losses.Total) ? norm : losses.Total)}; "
                 + $"the newest checkpoint in {_config.Resolve(_config.Output)} is from before it: lower lr or clip_grad and resume");
             _optimizer.Step(number - _state.Overflows, rate, norm, scale);
+            _shards.Gather();
+            _weights.Refresh();
         }
         double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
         long tokens = (long)batch * _config.SeqLength;
@@ -178,20 +219,11 @@ public sealed class Trainer : IDisposable
     /// <summary>Forward and backward passes of a step's micro-batches; the gradients are those of the mean loss times the scale.</summary>
     private StepLosses Accumulate(long[] samples, double scale)
     {
-        var losses = new StepLosses();
         _weights.ClearGradients();
-        for (int row = 0; row < samples.Length; row += _config.MicroBatch)
-        {
-            var numbers = samples.AsSpan(row, _config.MicroBatch);
-            var batch = _data.Training(numbers);
-            _context.Reset();
-            _context.Seed = CounterKey(_config.Seed, numbers[0]);
-            _context.Record();
-            var (loss, rowLosses) = MicroBatchLoss.Compute(_context, _model, batch);
-            double share = (double)_config.MicroBatch / samples.Length;
-            losses.Add(batch, loss.ToArray()[0] * share, rowLosses, MicroBatchLoss.ModelFlops(_model.Config, batch));
-            _context.Backward(loss, (float)(share * scale));
-        }
+        var losses = _microBatches.Train(samples, scale, last: () => _lastBackward = true);
+        _lastBackward = false;
+        _shards.Finish();
+        losses.Join(_layout.World);
         return losses;
     }
 
@@ -224,7 +256,10 @@ public sealed class Trainer : IDisposable
         return next;
     }
 
-    private void Tell(string kind, string message) => Happened?.Invoke(new RunEvent(DateTime.UtcNow, _state.Step, _state.Samples + _state.Discarded, kind, message));
+    private void Tell(string kind, string message)
+    {
+        if (_layout.IsFirst) Happened?.Invoke(new RunEvent(DateTime.UtcNow, _state.Step, _state.Samples + _state.Discarded, kind, message));
+    }
 
     /// <summary>The choices that decide how a run computes.</summary>
     private string Described() => FormattableString.Invariant(
@@ -237,19 +272,17 @@ public sealed class Trainer : IDisposable
         double[] losses = new double[_data.ValidationSources];
         for (int source = 0; source < losses.Length; source++)
         {
-            int rows = 0;
-            for (; rows < _config.EvalSamples; rows += _config.MicroBatch)
-            {
-                _context.Reset();
-                losses[source] += MicroBatchLoss.Compute(_context, _model, _data.Validation(source, rows, _config.MicroBatch)).RowLosses.Sum();
-            }
-            losses[source] /= rows;
+            int rows = (_config.EvalSamples + _config.MicroBatch - 1) / _config.MicroBatch * _config.MicroBatch;
+            double sum = _microBatches.Validate(source);
+            losses[source] = _layout.World.Sum(_layout.Tensors.Rank == 0 ? sum : 0)[0] / rows;
         }
         return losses;
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _data.Dispose();
-
-    private static ulong CounterKey(ulong seed, long sample) => seed ^ ((ulong)sample * 0x9E3779B97F4A7C15);
+    public void Dispose()
+    {
+        _checkpoints.Dispose();
+        _data.Dispose();
+    }
 }

@@ -144,6 +144,15 @@ public sealed record TrainingConfig
     /// <summary>Least loss scale; an overflow at it ends the run.</summary>
     public double LossScaleMin { get; init; } = 1;
 
+    /// <summary>Ranks that share the matrices of each layer.</summary>
+    public int TensorParallel { get; init; } = 1;
+
+    /// <summary>Stages that the layers are shared out among. Ranks beyond tensor_parallel x pipeline_parallel see different data.</summary>
+    public int PipelineParallel { get; init; } = 1;
+
+    /// <summary>In which order a pipeline's stages work.</summary>
+    public PipelineSchedule PipelineSchedule { get; init; } = PipelineSchedule.OneForwardOneBackward;
+
     /// <summary>Whether activations are recomputed in the backward pass.</summary>
     public bool Recompute { get; init; }
 
@@ -155,6 +164,12 @@ public sealed record TrainingConfig
 
     /// <summary>Steps between checkpoints.</summary>
     public int SaveInterval { get; init; } = 100;
+
+    /// <summary>Number of checkpoints that are kept, the newest ones.</summary>
+    public int KeepCheckpoints { get; init; } = 2;
+
+    /// <summary>Checkpoints of steps that this divides are kept for ever; 0 for none.</summary>
+    public int KeepInterval { get; init; }
 
     /// <summary>Steps between validation losses.</summary>
     public int EvalInterval { get; init; } = 100;
@@ -203,13 +218,16 @@ public sealed record TrainingConfig
         Converters = { new JsonStringEnumConverter(namingPolicy: null, allowIntegerValues: false) },
     };
 
-    /// <summary>Reads a configuration file (JSON; comments allowed).</summary>
+    /// <summary>
+    /// Reads a configuration file (JSON; comments allowed). With a field <c>base</c>, it changes some fields of that file; relative paths start from the folder of
+    /// the file that is asked for.
+    /// </summary>
     /// <exception cref="GlmException">The file is missing or not JSON, or a field is unknown, missing or impossible.</exception>
     public static TrainingConfig Load(string path)
     {
         try
         {
-            var config = JsonSerializer.Deserialize<TrainingConfig>(File.ReadAllBytes(path), Json) ?? throw new GlmException($"{path}: the file holds null");
+            var config = JsonSerializer.Deserialize<TrainingConfig>(BasedJson.Read(System.IO.Path.GetFullPath(path)), Json) ?? throw new GlmException($"{path}: the file holds null");
             config = config with { Folder = System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))! };
             config.Validate(path);
             return config;
@@ -237,7 +255,10 @@ public sealed record TrainingConfig
         return Glm130BConfig.Load(Resolve(Model));
     }
 
-    private void Validate(string source)
+    /// <summary>Checks every field.</summary>
+    /// <param name="source">What to name in the error.</param>
+    /// <exception cref="GlmException">A field is impossible.</exception>
+    public void Validate(string source)
     {
         _ = Shape.Validated(source);
         Require(Data.Length > 0, "data", "at least one source", "none");
@@ -269,6 +290,8 @@ public sealed record TrainingConfig
         }
         Require(InitGain > 0, "init_gain", "above 0", InitGain);
         Require(ClipGrad > 0, "clip_grad", "above 0", ClipGrad);
+        Require(TensorParallel > 0 && PipelineParallel > 0, "tensor_parallel, pipeline_parallel", "at least 1", $"{TensorParallel}, {PipelineParallel}");
+        Require(KeepCheckpoints > 0 && KeepInterval >= 0, "keep_checkpoints, keep_interval", "at least 1, at least 0", $"{KeepCheckpoints}, {KeepInterval}");
         Require(SaveInterval > 0 && EvalInterval > 0, "save_interval, eval_interval", "at least 1", $"{SaveInterval}, {EvalInterval}");
 
         void Require(bool holds, string field, string expected, object found)

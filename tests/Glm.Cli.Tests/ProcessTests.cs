@@ -6,7 +6,7 @@ namespace Glm.Cli.Tests;
 /// <summary>What only a process of its own shows: signals, pipes, full disks.</summary>
 public sealed class ProcessTests(TinyModel model) : IClassFixture<TinyModel>
 {
-    private static string Glm => $"dotnet '{Path.Combine(AppContext.BaseDirectory, "glm.dll")}'";
+    private static string Glm => $"dotnet '{Path.Combine(AppContext.BaseDirectory, "Glm.Cli.dll")}'";
 
     private static (int Code, string Out, string Error) Shell(string script)
     {

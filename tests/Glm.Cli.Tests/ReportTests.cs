@@ -17,7 +17,7 @@ public sealed class ReportTests : IDisposable
         string numbers = """{"Accuracy":{"max":30,"median":30,"average":30}}""";
         string group = $$"""{"name":"all","items":20,"errors":0,"metrics":{{numbers}},"chance":{} }""";
         _folder.Write("run/lambada.json", $$"""
-            {"task":"lambada","type":"gen","version":"v","data":"d","shots":0,"metrics":["Accuracy"],"groups":[{{group}}],"overall":{{group}},
+            {"task":"lambada","title":"LAMBADA","type":"gen","version":"v","data":"d","shots":0,"metrics":["Accuracy"],"groups":[{{group}}],"overall":{{group}},
              "files":[{"group":"all","name":"lambada/test.jsonl","items":20,"errors":0,"metrics":{"Accuracy":30},"chance":{} }]}
             """);
         _folder.Write("run/lambada.jsonl", "{\"task\":\"lambada\",\"version\":\"v\",\"data\":\"d\",\"shots\":0}\n"

@@ -91,6 +91,9 @@ public sealed class PublishedTableTests
         var rows = Table(id).Rows.Where(row => !row.Summary).ToList();
         Assert.Equal(24, rows.Count);
         Assert.Equal(average, rows.Average(row => Table(id).Find(row.Name, model)!.Value), 0.006);
+        double printed = Table("bigbench-lite").Find(Table("bigbench-lite").Rows.Single(row => row.AverageOf == id).Name, model)!.Value;
+        if (model.StartsWith("GPT", StringComparison.Ordinal) || (model, id) == ("GLM-130B", "bigbench-lite-0-shot")) Assert.Equal(average, printed);
+        else Assert.InRange(Math.Abs(average - printed), 0.1, 1.6); // known slips of the paper, said in the notes
     }
 
     [Theory]

@@ -52,7 +52,7 @@ internal static class SampleRuns
         var overall = new GroupResult("all", items.Count, 0, metrics.ToDictionary(pair => pair.Key, pair => new FileStatistics(pair.Value, pair.Value, pair.Value)), chance);
         return new TaskResult
         {
-            Task = name, Type = type, Version = "1f0e9d8c7b6a", Data = "a6b7c8d9e0f1", Shots = shots, Metrics = [metricName],
+            Task = name, Title = name, Type = type, Version = "1f0e9d8c7b6a", Data = "a6b7c8d9e0f1", Shots = shots, Metrics = [metricName],
             Files = [new FileResult("all", $"{name}/test.jsonl", items.Count, 0, metrics, chance)], Groups = [overall], Overall = overall, Seconds = 3.5, Tokens = 9000,
         };
     }

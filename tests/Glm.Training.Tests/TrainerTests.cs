@@ -80,7 +80,7 @@ public sealed class TrainerTests
         using var run = new TinyRun();
         string expected = Trained(run, 2);
         string newest = Directory.GetDirectories(run.In("run/checkpoints")).Order(StringComparer.Ordinal).Last();
-        string file = Path.Combine(newest, "tensors.safetensors");
+        string file = Path.Combine(newest, "rank-00000.safetensors");
         byte[] bytes = File.ReadAllBytes(file);
         bytes[^5] ^= 1;
         File.WriteAllBytes(file, bytes);

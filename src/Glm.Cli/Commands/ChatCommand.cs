@@ -33,7 +33,7 @@ internal static class ChatCommand
             var defaults = ChatDefaults.Of(template.Tokenizer.Kind, GenerationConfig.Find(path));
             var options = sampling.Read(parse, defaults.Options);
             bool isQuiet = parse.GetValue(quiet);
-            using var loaded = LoadedModel.Open(terminal, path, parse.GetValue(threads), parse.GetValue(memory), Options.CacheType(parse.GetValue(kvCache)), quiet: isQuiet, adapter: parse.GetValue(adapter), cancellation: cancellation);
+            using var loaded = Opening.Load(terminal, path, parse.GetValue(threads), parse.GetValue(memory), Options.CacheType(parse.GetValue(kvCache)), quiet: isQuiet, adapter: parse.GetValue(adapter), cancellation: cancellation);
             var conversation = new ChatConversation(loaded.NewSession(), template, defaults);
             string? instructions = parse.GetValue(system);
             conversation.Reset(instructions);

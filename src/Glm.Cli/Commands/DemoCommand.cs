@@ -35,7 +35,7 @@ internal sealed class DemoCommand
         }.Does((parse, cancellation) =>
         {
             var clock = Stopwatch.StartNew();
-            using var loaded = LoadedModel.Open(terminal, parse.GetValue(model), parse.GetValue(threads), quiet: true, cancellation: cancellation);
+            using var loaded = Opening.Load(terminal, parse.GetValue(model), parse.GetValue(threads), quiet: true, cancellation: cancellation);
             new DemoCommand(terminal, loaded, cancellation).Run();
             terminal.Screen.MarkupLineInterpolated($"[grey]{Units.Duration(clock.Elapsed)} in all. Your own text: glm generate \"The sea was [[MASK]].\"[/]");
         });

@@ -83,7 +83,7 @@ internal static class EvalCommand
             if (runs.Count == 0) throw new GlmException($"{root}: expected data for one of the tasks, found none");
             Refuse(runs);
 
-            using var loaded = LoadedModel.Open(terminal, parse.GetValue(path), parse.GetValue(threads), parse.GetValue(memory), Options.CacheType(parse.GetValue(kvCache)), quiet: parse.GetValue(quiet), adapter: parse.GetValue(adapter), cancellation: cancellation);
+            using var loaded = Opening.Load(terminal, parse.GetValue(path), parse.GetValue(threads), parse.GetValue(memory), Options.CacheType(parse.GetValue(kvCache)), quiet: parse.GetValue(quiet), adapter: parse.GetValue(adapter), cancellation: cancellation);
             var baseline = parse.GetValue(unigram) is { } counted ? Unigram(counted, loaded, cancellation) : null;
             string[] names = parse.GetValue(precision) ?? [];
             string?[] precisions = names.Length == 0 ? [null] : [.. names];

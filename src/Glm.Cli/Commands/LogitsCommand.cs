@@ -36,7 +36,7 @@ internal static class LogitsCommand
             int[] tokens = Integers("--ids", parse.GetValue(ids)!);
             int[][]? places = parse.GetValue(positions)?.Split(';').Select(axis => Integers("--positions", axis)).ToArray();
             using var workers = new Workers(parse.GetValue(threads));
-            using var limited = ModelFile.Open(ModelLocation.OrShipped(parse.GetValue(model)), workers, parse.GetValue(memory), tokens.Length, DType.Float32, terminal, quiet: true, parse.GetValue(adapter), cancellation);
+            using var limited = Opening.Model(terminal, ModelLocation.OrShipped(parse.GetValue(model)), workers, parse.GetValue(memory), tokens.Length, DType.Float32, quiet: true, parse.GetValue(adapter), cancellation);
             var loaded = limited.Model;
             loaded.InputBits = Options.InputBits(parse.GetValue(activations));
             float[][] logits = Compute(loaded, workers, tokens, places, parse.GetValue(division), parse.GetValue(all), cancellation);

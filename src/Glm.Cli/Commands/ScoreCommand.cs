@@ -25,7 +25,7 @@ internal static class ScoreCommand
         {
             string input = terminal.Text(parse.GetValue(text), cancellation) ?? throw new UsageException("no text given; - reads it from standard input");
             if (input.Length == 0) throw new GlmException("text: expected some text, found none");
-            using var loaded = LoadedModel.Open(
+            using var loaded = Opening.Load(
                 terminal, parse.GetValue(model), parse.GetValue(threads), parse.GetValue(memory), ice: new IceOptions { KeepNewlines = parse.GetValue(newlines) == "keep" }, quiet: true, adapter: parse.GetValue(adapter), cancellation: cancellation);
             int[] ids = loaded.Tokenizer.Encode(input);
             float[] scores = new Scorer(loaded.Model, loaded.Workers, loaded.Tokenizer.Special).Score(ids, cancellation);

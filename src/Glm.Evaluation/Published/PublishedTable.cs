@@ -20,7 +20,7 @@ public sealed record PublishedTable
     [
         .. new[]
         {
-            "lambada", "pile", "mmlu", "mmlu-training", "bigbench-lite-0-shot", "bigbench-lite-1-shot", "bigbench-lite-3-shot", "clue", "fewclue", "commonsense", "nli",
+            "lambada", "pile", "mmlu", "mmlu-training", "bigbench-lite", "bigbench-lite-0-shot", "bigbench-lite-1-shot", "bigbench-lite-3-shot", "clue", "fewclue", "commonsense", "nli",
             "quantisation", "quantisers", "crows-pairs", "stereoset", "ethos", "toxicity", "ada-leval-bestanswer", "ada-leval-tsort", "nlg", "chain-of-thought",
             "superglue-p-tuning", "ablation-attention", "ablation-perplexity", "ablation-units", "int4-reproduction", "cola-prompts",
         }.Select(Load),
@@ -96,6 +96,9 @@ public sealed record PublishedRow
 
     /// <summary>What the row counts in, where rows of the table differ; only rows alike stand in one chart.</summary>
     public string? Unit { get; init; }
+
+    /// <summary>The table of which the row has the averages; null where it has results of tasks.</summary>
+    public string? AverageOf { get; init; }
 
     /// <summary>Part of the table that the row belongs to.</summary>
     public string? Section { get; init; }

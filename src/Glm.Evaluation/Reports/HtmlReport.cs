@@ -5,6 +5,8 @@ namespace Glm.Evaluation;
 /// <summary>A report as one page: tables, drawings, and what was run.</summary>
 public static class HtmlReport
 {
+    private const char NonBreakingHyphen = '\u2011';
+
     /// <summary>Writes it.</summary>
     public static string Write(Report report)
     {
@@ -30,25 +32,25 @@ public static class HtmlReport
     /// <summary>The drawings of a table; before its own, the paper's figure where there is one.</summary>
     internal static IEnumerable<Plot> Charts(Report report, ReportTable table)
     {
-        Plot? figure = table.Id switch { "mmlu" => ReportCharts.Mmlu(report), "bigbench-lite-0-shot" => ReportCharts.BigBenchLite(report), _ => null };
-        return figure is null ? ReportCharts.Of(table) : ReportCharts.Of(table).Prepend(figure);
+        var bars = ReportCharts.Of(table);
+        return table.Id == "mmlu" ? bars.Prepend<Plot>(ReportCharts.Mmlu(report, table)) : bars;
     }
 
     private static void Write(HtmlPage page, ReportTable table)
     {
         bool hasChance = ReportText.HasChance(table);
-        Cell[] columns = ["", .. table.Columns.Select(name => (Cell)name), .. table.HasOurs ? table.Ours.Select(name => (Cell)name) : [], .. hasChance ? new Cell[] { "chance" } : []];
+        Cell[] columns = ["", .. table.Columns.Concat(table.HasOurs ? table.Ours : []).Select(name => (Cell)name.Replace('-', NonBreakingHyphen)), .. hasChance ? new Cell[] { "chance" } : []];
         var rows = new List<IReadOnlyList<Cell>>();
         string? section = null;
         foreach (var row in table.Rows)
         {
             if (row.Section is { } next && next != section) rows.Add([.. columns.Select((_, i) => i == 0 ? new Cell(next) { Best = true } : "")]);
             section = row.Section;
-            int decimals = ReportText.Decimals(row);
+            int decimals = ReportText.Decimals(table, row);
             rows.Add(
             [
                 new Cell(row.Name) { Note = row.Chinese ?? row.Note, NoteLanguage = row.Chinese is null ? null : "zh" },
-                .. row.Values.Select(value => new Cell(ReportText.Published(value)) { Best = value is not null && value == row.Best }),
+                .. row.Values.Select((value, column) => new Cell(ReportText.Published(table, row, column)) { Best = value is not null && value == row.Best }),
                 .. table.HasOurs ? row.Ours.Select(score => OursOf(score, row, decimals)) : [],
                 .. hasChance ? new Cell[] { ReportText.Chance(row, decimals) } : [],
             ]);

@@ -47,11 +47,11 @@ public static class MarkdownReport
         {
             if (row.Section is { } next && next != section) Row(text, columns.Select((_, i) => i == 0 ? $"*{Escape(next)}*" : ""));
             section = row.Section;
-            int decimals = ReportText.Decimals(row);
+            int decimals = ReportText.Decimals(table, row);
             Row(text,
             [
                 Escape(row.Chinese is { } chinese ? $"{row.Name} {chinese}" : row.Name),
-                .. row.Values.Select(value => Bold(ReportText.Published(value), value is not null && value == row.Best)),
+                .. row.Values.Select((value, column) => Bold(ReportText.Published(table, row, column), value is not null && value == row.Best)),
                 .. row.Ours.Select(score => score is null ? ReportText.None : Bold(ReportText.Number(score.Value, decimals), score.Value == row.Best) + Small(ReportText.Note(score, decimals))),
                 .. hasChance ? new[] { ReportText.Chance(row, decimals) } : [],
             ]);

@@ -26,7 +26,7 @@ public sealed record Report
     {
         var remarks = new List<string>();
         var models = ReportModel.Of(ResultFolder.Find(folders), remarks);
-        var tables = PublishedTable.All.Select(table => ReportTable.Of(table, models, cancellation)).ToList();
+        var tables = ReportTable.OfPublished(models, cancellation);
         return new Report
         {
             Models = models,
@@ -58,7 +58,7 @@ public sealed record ReportModel(string Label, ModelIdentity Identity, IReadOnly
         }
         if (runs.Count == 0) throw new GlmException($"{folders[0].Path}: expected a task that is finished, found none");
         var models = runs.GroupBy(entry => Key(entry.Model)).Select(group => new ReportModel(group.First().Model.Name, group.First().Model, [.. group.Select(entry => entry.Task)])).ToList();
-        return Labelled(models);
+        return Labelled([.. models.OrderBy(model => model.Identity.Name, StringComparer.Ordinal).ThenByDescending(model => model.Identity.Bytes)]);
     }
 
     /// <summary>The run of a task that a table shows: with that many examples, whole rather than limited, with the most items, the latest.</summary>

@@ -5,7 +5,7 @@ namespace Glm.Evaluation;
 /// <summary>The drawings of a report. GLM-130B and our models have the same colours in all of them.</summary>
 internal static class ReportCharts
 {
-    private const int MostRows = 30, MostPublished = 4;
+    private const int MostRows = 30, MostPublished = 6;
     private const string Reference = "GLM-130B";
 
     /// <summary>The numbers of a table as bars: one drawing for each unit. Long tables are drawn by their summaries, and of many published models a few.</summary>
@@ -22,7 +22,7 @@ internal static class ReportCharts
             {
                 Title = unit.Key is null || unit.Key == table.Measure ? table.Title : $"{table.Title}: {unit.Key}",
                 Description = $"{table.Measure}. The numbers are those of the table.",
-                Values = new Axis(unit.Key ?? table.Measure.Split(';')[0]) ,
+                Values = new Axis(unit.Key ?? table.Measure.Split(';')[0]),
                 Categories = [.. unit.Select(row => row.Name)],
                 Series = series,
                 Marks = chances,
@@ -31,41 +31,15 @@ internal static class ReportCharts
         }
     }
 
-    /// <summary>The paper's figure of BIG-bench-lite: averages over the tasks by the number of examples.</summary>
-    public static BarPlot? BigBenchLite(Report report)
-    {
-        string[] names = ["zero-shot", "one-shot", "three-shot"];
-        var tables = new[] { 0, 1, 3 }.Select(shots => report.Tables.Concat(report.Rest).First(table => table.Id == $"bigbench-lite-{shots}-shot")).ToList();
-        if (!tables.Any(table => table.HasOurs)) return null;
-        string[] columns = [.. tables.SelectMany(table => table.Columns).Distinct()];
-        var series = columns.Select(column => new BarSeries(column, [.. tables.Select(table => Value(table, column))]) { Slot = SlotOf(column, Array.IndexOf(columns, column)) })
-            .Concat(report.Models.Select((model, i) => new BarSeries(model.Label, [.. tables.Select(table => Average(table, i))]) { Slot = SlotOfOurs(i) })).Where(one => one.Bars.Any(bar => bar is not null));
-        return new BarPlot
-        {
-            Title = "BIG-bench-lite, average over tasks",
-            Description = "Published averages over 24 tasks as printed; ours over the tasks for which there is data.",
-            Values = new Axis("normalised preferred metric"),
-            Categories = names,
-            Series = [.. series],
-        };
-
-        static Bar? Value(ReportTable table, string column) =>
-            table.Columns.ToList().IndexOf(column) is >= 0 and var at && table.Rows[0].Values[at] is { } value ? new Bar(value) : null;
-        static Bar? Average(ReportTable table, int model) =>
-            table.Rows.LastOrDefault(row => row.Summary && row.Ours[model] is not null)?.Ours[model] is { } score ? BarOf(score) : null;
-    }
-
     /// <summary>The paper's figure of MMLU: GLM-130B over its training, with the other models as levels.</summary>
-    public static LinePlot? Mmlu(Report report)
+    public static LinePlot Mmlu(Report report, ReportTable table)
     {
-        var table = report.Tables.FirstOrDefault(table => table.Id == "mmlu");
-        if (table is null) return null;
         var training = PublishedTable.All.First(published => published.Id == "mmlu-training");
         double[] tokens = [.. training.Rows.Select(row => double.Parse(row.Name.Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture))];
         double[] range = [tokens[0], tokens[^1]];
         var all = table.Rows[0];
         var levels = table.Columns.Select((column, i) => (Name: column, Value: all.Values[i], Slot: SlotOf(column, i))).Where(level => level.Name != Reference)
-            .Concat(report.Models.Select((model, i) => (Name: model.Label, Value: all.Ours[i]?.Value, Slot: SlotOfOurs(i)))).Where(level => level.Value is not null);
+            .Concat(report.Models.Select((model, i) => (Name: model.Label, Value: all.Ours[i]?.Value, Slot: SlotOfOurs(i)))).Append((Name: "chance", Value: 25, Slot: 5)).Where(level => level.Value is not null);
         return new LinePlot
         {
             Title = "MMLU while GLM-130B was trained",

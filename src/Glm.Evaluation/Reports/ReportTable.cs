@@ -33,8 +33,21 @@ public sealed record ReportTable
     /// <summary>Whether any number of ours stands in it.</summary>
     public bool HasOurs => Rows.Any(row => row.Ours.Any(score => score is not null));
 
-    /// <summary>A published table with the scores of models beside it.</summary>
-    public static ReportTable Of(PublishedTable table, IReadOnlyList<ReportModel> models, CancellationToken cancellation = default)
+    /// <summary>The published tables with the scores of models beside them.</summary>
+    public static IReadOnlyList<ReportTable> OfPublished(IReadOnlyList<ReportModel> models, CancellationToken cancellation = default)
+    {
+        var tables = PublishedTable.All.ToDictionary(table => table.Id, table => Of(table, models, cancellation));
+        return [.. PublishedTable.All.Select(table => tables[table.Id] with { Rows = [.. tables[table.Id].Rows.Select(row => Average(row, table) is { } average ? row with { Ours = average } : row)] })];
+
+        IReadOnlyList<Score?>? Average(ReportRow row, PublishedTable table)
+        {
+            if (table.Rows.FirstOrDefault(published => published.Name == row.Name)?.AverageOf is not { } id) return null;
+            var averages = tables[id].Rows.Where(other => other.Summary).ToList();
+            return [.. models.Select((_, model) => averages.Select(other => other.Ours[model]).FirstOrDefault(score => score is not null))];
+        }
+    }
+
+    private static ReportTable Of(PublishedTable table, IReadOnlyList<ReportModel> models, CancellationToken cancellation = default)
     {
         var rows = table.Rows.Select(row => new ReportRow(row.Name, row.Values, [.. models.Select(model => Score(model, row, cancellation))])
         {
@@ -92,12 +105,12 @@ public sealed record ReportTable
     /// <summary>For each model the mean over the rows that it has, with the means of the published columns over the same rows, so that both average the same tasks.</summary>
     private static IEnumerable<ReportRow> Averages(List<ReportRow> rows, int models)
     {
-        var sets = Enumerable.Range(0, models).Select(model => rows.Where(row => !row.Summary && row.Ours[model] is not null).ToList()).ToList();
+        var sets = Enumerable.Range(0, models).Select(model => rows.Where(row => !row.Summary && row.Ours[model] is not null && row.Values.Any(value => value is not null)).ToList()).ToList();
         foreach (var same in Enumerable.Range(0, models).Where(model => sets[model].Count > 1).GroupBy(model => string.Join('\n', sets[model].Select(row => row.Name))))
         {
             var averaged = sets[same.First()];
-            yield return new ReportRow($"average of the {averaged.Count} tasks run here",
-                [.. averaged[0].Values.Select((_, column) => averaged.All(row => row.Values[column] is not null) ? averaged.Average(row => row.Values[column]) : null)],
+            yield return new ReportRow($"average of the {averaged.Count} that were run here",
+                [.. averaged[0].Values.Select((_, column) => averaged.All(row => row.Values[column] is not null) ? Math.Round(averaged.Average(row => row.Values[column]!.Value), 2) : (double?)null)],
                 [.. Enumerable.Range(0, models).Select(model => same.Contains(model) ? Evaluation.Score.Mean([.. averaged.Select(row => row.Ours[model]!)]) : null)])
             { Summary = true, LowerIsBetter = averaged[0].LowerIsBetter };
         }

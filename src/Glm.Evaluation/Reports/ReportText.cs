@@ -11,18 +11,21 @@ internal static class ReportText
         "Published numbers stand beside ours. Ours have 95 % confidence intervals in small print (bootstrap over items, 1,000 resamples, seed 1234; none where all items came out alike), and chance is "
         + "what guessing would give: a number whose interval holds chance shows no skill. The best of a row is bold.";
 
-    /// <summary>A published number, as it was printed.</summary>
-    public static string Published(double? value) => value is { } number ? Minus(number.ToString("0.0###", CultureInfo.InvariantCulture)) : None;
+    /// <summary>A published number, with the decimals that its column was printed with.</summary>
+    public static string Published(ReportTable table, ReportRow row, int column) =>
+        row.Values[column] is { } value ? Number(value, Alike(table, row).Select(other => other.Values[column]).OfType<double>().Select(Printed).DefaultIfEmpty(1).Max()) : None;
 
-    /// <summary>Decimals that numbers of ours have in a row: those of the published ones.</summary>
-    public static int Decimals(ReportRow row)
-    {
-        int most = row.Values.OfType<double>().Select(value => Published(value).Split('.')[^1].Length).DefaultIfEmpty(0).Max();
-        return most > 0 ? most : row.Ours.OfType<Score>().Any(score => Math.Abs(score.Value) >= 10) ? 2 : 3;
-    }
+    /// <summary>Decimals that a number of ours has in a row: those of the published ones.</summary>
+    public static int Decimals(ReportTable table, ReportRow row) =>
+        Alike(table, row).SelectMany(other => other.Values).OfType<double>().Select(Printed).DefaultIfEmpty(row.Ours.OfType<Score>().Any(score => Math.Abs(score.Value) >= 10) ? 2 : 3).Max();
+
+    private static IEnumerable<ReportRow> Alike(ReportTable table, ReportRow row) => table.Rows.Where(other => other.Summary == row.Summary && other.Unit == row.Unit);
+
+    /// <summary>Decimals of a number as it is stored, at least one.</summary>
+    private static int Printed(double value) => Math.Max(1, Math.Round(value, 3).ToString("0.###", CultureInfo.InvariantCulture).Split('.') is [_, var decimals] ? decimals.Length : 0);
 
     public static string Number(double value, int decimals) =>
-        double.IsFinite(value) ? Minus(value.ToString((Math.Abs(value) >= 1e6 ? "0.00e0" : Math.Abs(value) >= 10_000 ? "N0" : "F" + decimals), CultureInfo.InvariantCulture)) : "not a number";
+        double.IsFinite(value) ? Minus(value.ToString(Math.Abs(value) switch { >= 1e6 => "0.00e0", >= 10_000 => "N0", _ => "F" + decimals }, CultureInfo.InvariantCulture)) : "not a number";
 
     public static string Interval(Interval interval, int decimals) => $"{Number(interval.Low, decimals)} to {Number(interval.High, decimals)}";
 
@@ -33,7 +36,7 @@ internal static class ReportText
         [
             score.Interval is { } interval ? Interval(interval, decimals) : "",
             score.Limit is null ? "" : $"first {score.Items:N0}",
-            score.Prompts > 1 ? $"{score.Prompts} files" : "",
+            score.Prompts > 1 ? $"{score.Prompts} prompts" : "",
             score.Errors > 0 ? $"{score.Errors:N0} errors" : "",
         ];
         return string.Join("; ", parts.Where(part => part.Length > 0));

@@ -8,7 +8,7 @@ namespace Glm.Evaluation;
 /// <param name="Chance">What guessing would give, where that is known.</param>
 /// <param name="Items">Items with an answer.</param>
 /// <param name="Errors">Items without.</param>
-/// <param name="Prompts">Files that it is averaged over.</param>
+/// <param name="Prompts">Prompts that it is averaged over.</param>
 /// <param name="Limit">Most items of a file that were asked for; null for all.</param>
 public sealed record Score(double Value, Interval? Interval, double? Chance, int Items, int Errors, int Prompts, int? Limit)
 {
@@ -33,10 +33,12 @@ public sealed record Score(double Value, Interval? Interval, double? Chance, int
 /// <param name="Items">What each item gave.</param>
 public sealed record TaskRun(RunResult Run, string Folder, TaskResult Result, IReadOnlyList<ItemResult> Items)
 {
+    private const char PromptMark = '#'; // before the prompt's name in the name of a file
+
     /// <summary>A metric over the items of a group or category.</summary>
     /// <param name="metricName">The metric; null for the task's main one.</param>
     /// <param name="group">The group of files; null for all.</param>
-    /// <param name="category">The category of items; null for all.</param>
+    /// <param name="category">The category of items, or the part of the data; null for all.</param>
     /// <param name="seed">Key of the bootstrap.</param>
     /// <param name="cancellation">Ends it.</param>
     /// <returns>The score, or null where there is no such item.</returns>
@@ -45,7 +47,7 @@ public sealed record TaskRun(RunResult Run, string Folder, TaskResult Result, IR
     {
         string name = metricName ?? Result.Metrics[0];
         var metric = Metric.Find(name) ?? throw new GlmException($"{Folder}: {Result.Task}: expected a metric that exists, found {name}");
-        var chosen = Items.Where(item => (group is null || GroupOf(item) == group) && (category is null || item.Category == category)).ToList();
+        var chosen = Items.Where(item => (group is null || FileOf(item)?.Group == group) && (category is null || item.Category == category || Part(item) == category)).ToList();
         var items = chosen.Where(item => item.Error is null).ToList();
         if (items.Count == 0) return null;
         double value;
@@ -62,8 +64,9 @@ public sealed record TaskRun(RunResult Run, string Folder, TaskResult Result, IR
             throw new GlmException($"{Folder}: {Result.Task}.jsonl: expected what {name} is computed from, found items without it", error);
         }
         double[] replicates = Bootstrap.Replicates(items, ClusterOf, drawn => OverFiles(drawn, metric.Of), seed, cancellation);
-        int files = items.Select(item => item.File).Distinct().Count();
-        return new Score(value, Bootstrap.Interval(replicates), chance, items.Count, chosen.Count - items.Count, files, Result.Limit) { Replicates = replicates };
+        int prompts = items.Select(item => FileOf(item)?.Name.Split(PromptMark).ElementAtOrDefault(1)).Distinct().Count();
+        int errors = category is null ? Result.Files.Where(file => group is null || file.Group == group).Sum(file => file.Errors) : chosen.Count - items.Count;
+        return new Score(value, Bootstrap.Interval(replicates), chance, items.Count, errors, prompts, Result.Limit) { Replicates = replicates };
     }
 
     /// <summary>The metric of each file, weighted by its items, as the original averages.</summary>
@@ -74,12 +77,12 @@ public sealed record TaskRun(RunResult Run, string Folder, TaskResult Result, IR
         return items.GroupBy(item => item.File).Sum(file => metric([.. file]) * file.Count()) / items.Count;
     }
 
-    private string? GroupOf(ItemResult item) => item.File >= 0 && item.File < Result.Files.Count ? Result.Files[item.File].Group : null;
+    private FileResult? FileOf(ItemResult item) => item.File >= 0 && item.File < Result.Files.Count ? Result.Files[item.File] : null;
+
+    /// <summary>The part of the data that a file is, such as a subject, in the name of the file.</summary>
+    private string? Part(ItemResult item) => FileOf(item)?.Name.Split(PromptMark)[0].Split('/')[^1];
 
     /// <summary>The same item under another prompt is no new item.</summary>
-    private (string Data, string Item) ClusterOf(ItemResult item) =>
-        (item.File >= 0 && item.File < Result.Files.Count ? DataOf(Result.Files[item.File].Name) : "", item.Cluster is { } cluster ? "cluster " + cluster : $"{item.Item}");
-
-    /// <summary>The data file in the name of a file, which ends with the prompt's name.</summary>
-    private static string DataOf(string name) => name.Split('#')[0];
+    private (string? Data, string Item) ClusterOf(ItemResult item) =>
+        (FileOf(item)?.Name.Split(PromptMark)[0], item.Cluster is { } cluster ? "cluster " + cluster : $"{item.Item}");
 }

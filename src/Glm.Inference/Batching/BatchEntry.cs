@@ -16,8 +16,11 @@ internal sealed class BatchEntry
     private readonly long _arrived = Stopwatch.GetTimestamp();
     private readonly TaskCompletionSource<GenerationResult> _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly CancellationTokenRegistration _cancelled;
+    private readonly Dictionary<int, int> _generated = []; // how often, where that is penalised
     private int[] _ids, _positions, _blocks = [], _drafts = [];
     private int _told; // tokens of the context that were told with their probabilities
+    private int? _endToken;
+    private float _endLogProbability = float.NaN;
     private TimeSpan _waited, _firstToken;
 
     /// <param name="request">The request, valid for the model.</param>
@@ -138,18 +141,21 @@ internal sealed class BatchEntry
     {
         if (Request.TopLogprobs is not null) logits.CopyTo(scratch);
         foreach (var (id, bias) in Request.LogitBias) logits[id] = Math.Clamp(logits[id] + bias, LogitMath.Forbidden, -LogitMath.Forbidden);
+        foreach (var (id, times) in _generated) logits[id] -= Request.PresencePenalty + times * Request.FrequencyPenalty;
         Request.Constraint?.Mask(logits);
         int token = _strategy.Step(logits, logits.Length)[0].Token;
         if (Length == ContextLength) _firstToken = Stopwatch.GetElapsedTime(_arrived);
         if (_strategy.Done)
         {
-            EndToken = token;
+            _endToken = token;
+            if (Request.TopLogprobs is not null) _endLogProbability = Told(token, scratch, 0).LogProbability;
             return FinishReason.Stop;
         }
         Request.Constraint?.Accept(token);
         Reserve(Length + 1);
         _ids[Length] = token;
         Place(Length++);
+        if (Request.PresencePenalty != 0 || Request.FrequencyPenalty != 0) _generated[token] = _generated.GetValueOrDefault(token) + 1;
         bool goOn = Request.OnToken?.Invoke(Request.TopLogprobs is { } top ? Told(token, scratch, top) : new GeneratedToken(token, float.NaN, None)) ?? true;
         return !goOn ? FinishReason.Stop : Length - ContextLength == Room ? FinishReason.Length : null;
     }
@@ -175,12 +181,9 @@ internal sealed class BatchEntry
         return new GeneratedToken(token, logits[token] - logSum, top == 0 ? None : LogitMath.Top(logits, top, logSum));
     }
 
-    /// <summary>The token that ended it.</summary>
-    public int? EndToken { get; private set; }
-
     public GenerationResult Finish(FinishReason reason)
     {
-        var result = new GenerationResult(_ids[ContextLength..Length], reason, EndToken, ContextLength, Shared, _waited, _firstToken, Stopwatch.GetElapsedTime(_arrived));
+        var result = new GenerationResult(_ids[ContextLength..Length], reason, _endToken, _endLogProbability, ContextLength, Shared, _waited, _firstToken, Stopwatch.GetElapsedTime(_arrived));
         _cancelled.Unregister();
         _done.TrySetResult(result);
         return result;

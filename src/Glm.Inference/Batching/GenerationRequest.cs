@@ -15,6 +15,12 @@ public sealed record GenerationRequest
     /// <summary>What is added to the logits of some tokens before one is chosen.</summary>
     public IReadOnlyDictionary<int, float> LogitBias { get; init; } = new Dictionary<int, float>();
 
+    /// <summary>What is taken from the logit of a token that was generated already; OpenAI's presence_penalty.</summary>
+    public float PresencePenalty { get; init; }
+
+    /// <summary>What is taken from it for every time that it was generated; OpenAI's frequency_penalty.</summary>
+    public float FrequencyPenalty { get; init; }
+
     /// <summary>Which tokens may come; null for any.</summary>
     public ITokenConstraint? Constraint { get; init; }
 
@@ -69,13 +75,14 @@ public enum FinishReason
 /// <param name="Ids">The new tokens, an end token left out.</param>
 /// <param name="Finish">Why it ended.</param>
 /// <param name="EndToken">The token that ended it, if one did.</param>
+/// <param name="EndLogProbability">Natural logarithm of that token's probability; not a number where probabilities were not asked for.</param>
 /// <param name="ContextTokens">Tokens of the context.</param>
 /// <param name="SharedTokens">Of them, those whose keys and values were there already.</param>
 /// <param name="Waited">Time until it was taken up.</param>
 /// <param name="FirstToken">Time until the first token, waiting included.</param>
 /// <param name="Elapsed">All of its time.</param>
 public sealed record GenerationResult(
-    int[] Ids, FinishReason Finish, int? EndToken, int ContextTokens, int SharedTokens, TimeSpan Waited, TimeSpan FirstToken, TimeSpan Elapsed);
+    int[] Ids, FinishReason Finish, int? EndToken, float EndLogProbability, int ContextTokens, int SharedTokens, TimeSpan Waited, TimeSpan FirstToken, TimeSpan Elapsed);
 
 /// <summary>Which tokens may come next, of generation that has to obey a grammar. Belongs to one request.</summary>
 public interface ITokenConstraint

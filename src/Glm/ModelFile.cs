@@ -1,10 +1,10 @@
 using Glm.Models;
 using Glm.Tensors;
 
-namespace Glm.Cli;
+namespace Glm;
 
 /// <summary>A model of any architecture and format, without its vocabulary.</summary>
-internal static class ModelFile
+public static class ModelFile
 {
     /// <summary>Opens a directory or a GGUF file; quantised matrices are packed for the kernels, which progress tells of.</summary>
     /// <param name="path">The directory or file.</param>
@@ -12,17 +12,16 @@ internal static class ModelFile
     /// <param name="memory">Bytes that the process may take; weights that do not fit stay on disk. As many as the model needs if null.</param>
     /// <param name="tokens">Tokens that will be cached, where a command knows.</param>
     /// <param name="cacheType">How their keys and values will be stored.</param>
-    /// <param name="terminal">Where progress and warnings go.</param>
-    /// <param name="quiet">No progress.</param>
     /// <param name="adapter">Directory of an adapter to run the model with.</param>
+    /// <param name="progress">Hears of the packing.</param>
+    /// <param name="warn">Hears why the packed file could not be kept.</param>
     /// <param name="cancellation">Stops the packing.</param>
     /// <exception cref="GlmException">There is no such model, it cannot be read, or the memory is too small.</exception>
-    public static LimitedMemory Open(string path, Workers workers, long? memory, int? tokens, DType cacheType, Terminal terminal, bool quiet, string? adapter,
-        CancellationToken cancellation)
+    public static LimitedMemory Open(
+        string path, Workers workers, long? memory = null, int? tokens = null, DType cacheType = DType.BFloat16, string? adapter = null, IProgress<PackingProgress>? progress = null,
+        Action<string>? warn = null, CancellationToken cancellation = default)
     {
-        using var line = new ProgressLine(terminal, quiet);
-        var progress = new DirectProgress<PackingProgress>(state => line.Show($"packing the weights: {Units.Bytes(state.DoneBytes)} of {Units.Bytes(state.TotalBytes)}"));
-        var model = PackedModel.Load(path, workers, progress, terminal.Error.WriteLine, cancellation);
+        var model = PackedModel.Load(path, workers, progress, warn, cancellation);
         // Merged matrices would be copies, and those on disk cannot be changed.
         if (adapter is not null) model = Adapter.Apply(adapter, model, workers, merge: memory is null);
         if (memory is not { } bytes) return new LimitedMemory(model, null, 0);

@@ -2,10 +2,10 @@ using Glm.Formats;
 using Glm.Models;
 using Glm.Tokenizers;
 
-namespace Glm.Cli;
+namespace Glm;
 
 /// <summary>Where a vocabulary lies: in a file of its own, in a model's directory, or inside a GGUF file.</summary>
-internal static class VocabularyLocation
+public static class VocabularyLocation
 {
     private const string Prefix = GgufVocabularyMetadata.Prefix;
 

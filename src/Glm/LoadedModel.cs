@@ -4,64 +4,88 @@ using Glm.Models;
 using Glm.Tensors;
 using Glm.Tokenizers;
 
-namespace Glm.Cli;
+namespace Glm;
+
+/// <summary>How a model is opened.</summary>
+public sealed record LoadOptions
+{
+    /// <summary>Threads to compute with.</summary>
+    public int Threads { get; init; } = Environment.ProcessorCount;
+
+    /// <summary>Bytes that the process may take; weights that do not fit are read from disk for every token. As many as it needs if null.</summary>
+    public long? Memory { get; init; }
+
+    /// <summary>How keys and values of past tokens are stored.</summary>
+    public DType CacheType { get; init; } = DType.BFloat16;
+
+    /// <summary>Bytes for the keys and values of requests that share the model; an eighth of the machine's if null, but no more than a full batch could use.</summary>
+    public long? KvMemory { get; init; }
+
+    /// <summary>How GLM-130B's own tokenizer treats text.</summary>
+    public IceOptions? Ice { get; init; }
+
+    /// <summary>Directory of an adapter to run the model with.</summary>
+    public string? Adapter { get; init; }
+}
 
 /// <summary>A model that is ready to compute, with its vocabulary and threads.</summary>
-internal sealed class LoadedModel : IDisposable
+public sealed class LoadedModel : IDisposable
 {
     private readonly LimitedMemory _limited;
-
-    private readonly DType _cacheType;
 
     private LoadedModel(string path, LimitedMemory limited, DType cacheType, Tokenizer tokenizer, Workers workers, TimeSpan loadTime)
     {
         _limited = limited;
-        _cacheType = cacheType;
+        CacheType = cacheType;
         Path = path;
         Tokenizer = tokenizer;
         Workers = workers;
         LoadTime = loadTime;
     }
 
+    /// <summary>The directory or file.</summary>
     public string Path { get; }
 
+    /// <summary>The model.</summary>
     public LanguageModel Model => _limited.Model;
 
+    /// <summary>The vocabulary.</summary>
     public Tokenizer Tokenizer { get; }
 
+    /// <summary>Threads to compute with.</summary>
     public Workers Workers { get; }
 
+    /// <summary>How long it took to open.</summary>
     public TimeSpan LoadTime { get; }
 
+    /// <summary>How sessions store keys and values.</summary>
+    public DType CacheType { get; }
+
     /// <summary>A session over the model, or over another one of its shape, on the same threads.</summary>
-    public Session NewSession(LanguageModel? other = null) => new(other ?? Model, Workers, cacheType: _cacheType);
+    public Session NewSession(LanguageModel? other = null) => new(other ?? Model, Workers, cacheType: CacheType);
 
     /// <summary>Opens the directory or GGUF file of a model, or the shipped model.</summary>
-    /// <param name="terminal">Where progress and warnings go.</param>
     /// <param name="path">The directory or file; the shipped model if null.</param>
-    /// <param name="threads">Threads to compute with.</param>
-    /// <param name="memory">Bytes that the process may take (<see cref="Options.Memory"/>).</param>
-    /// <param name="cacheType">How sessions store keys and values (<see cref="Options.KvCache"/>).</param>
-    /// <param name="ice">How GLM-130B's own tokenizer treats text.</param>
-    /// <param name="quiet">No progress.</param>
-    /// <param name="adapter">Directory of an adapter to run the model with.</param>
-    /// <param name="cancellation">Stops the packing of weights.</param>
+    /// <param name="options">How.</param>
+    /// <param name="progress">Hears of the packing of weights, if there is any.</param>
+    /// <param name="warn">Hears why the packed file could not be kept.</param>
+    /// <param name="cancellation">Stops the packing.</param>
     /// <exception cref="GlmException">It cannot be read, or its vocabulary does not fit its weights.</exception>
     public static LoadedModel Open(
-        Terminal terminal, string? path, int threads, long? memory = null, DType cacheType = Options.DefaultCacheType, IceOptions? ice = null, bool quiet = false,
-        string? adapter = null, CancellationToken cancellation = default)
+        string? path = null, LoadOptions? options = null, IProgress<PackingProgress>? progress = null, Action<string>? warn = null, CancellationToken cancellation = default)
     {
+        options ??= new LoadOptions();
         var clock = Stopwatch.StartNew();
         string location = ModelLocation.OrShipped(path);
         if (!Directory.Exists(location) && Presets.Find(location) is not null) throw new GlmException($"{location}: expected the directory of a model, found the name of a shape without weights");
-        var workers = new Workers(threads);
+        var workers = new Workers(options.Threads);
         try
         {
-            var limited = ModelFile.Open(location, workers, memory, tokens: null, cacheType, terminal, quiet, adapter, cancellation);
-            var tokenizer = VocabularyLocation.Open(location, ice);
+            var limited = ModelFile.Open(location, workers, options.Memory, tokens: null, options.CacheType, options.Adapter, progress, warn, cancellation);
+            var tokenizer = VocabularyLocation.Open(location, options.Ice);
             if (tokenizer.VocabularySize > limited.Model.VocabSize)
                 throw new GlmException($"{location}: expected a vocabulary of at most the model's {limited.Model.VocabSize} ids, found {tokenizer.VocabularySize}");
-            return new LoadedModel(location, limited, cacheType, tokenizer, workers, clock.Elapsed);
+            return new LoadedModel(location, limited, options.CacheType, tokenizer, workers, clock.Elapsed);
         }
         catch
         {
@@ -92,6 +116,7 @@ internal sealed class LoadedModel : IDisposable
         return model.With(name => tensors[name] is { Shape.Length: > 1 } matrix ? matrix.To(type(matrix)) : tensors[name]);
     }
 
+    /// <summary>Ends the threads, and the reading of weights.</summary>
     public void Dispose()
     {
         _limited.Dispose();

@@ -1,7 +1,7 @@
-namespace Glm.Cli;
+namespace Glm;
 
 /// <summary>Where a model lies when the command line does not say.</summary>
-internal static class ModelLocation
+public static class ModelLocation
 {
     private const string Variable = "GLM_MODEL";
 
