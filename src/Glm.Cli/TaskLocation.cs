@@ -15,20 +15,20 @@ internal static class TaskLocation
     /// <exception cref="GlmException">One cannot be read.</exception>
     public static IReadOnlyList<TaskDefinition> Find(string word)
     {
-        if (File.Exists(word)) return [TaskFile.Load(word)];
-        if (Directory.Exists(word) && FilesBelow(word) is { Length: > 0 } below) return [.. below.Select(TaskFile.Load)];
+        if (File.Exists(word)) return TaskFile.Load(word);
+        if (Directory.Exists(word) && FilesBelow(word) is { Length: > 0 } below) return [.. below.SelectMany(TaskFile.Load)];
         string shipped = Shipped();
         string[] files = Directory.Exists(Path.Combine(shipped, word)) ? FilesBelow(Path.Combine(shipped, word)) : [];
         string[] alone = [.. FilesBelow(shipped).Where(file => Path.GetFileNameWithoutExtension(file) == word)];
         // A folder may hold one task of its own name and others beside it, as lambada does: its name means that one.
         string[] found = alone.Length > 0 && !(files.Length > 1 && !alone.All(files.Contains)) ? alone : files;
-        if (found.Length == 0) found = [.. FilesBelow(shipped).Where(file => TaskFile.Load(file).Name == word)];
-        if (found.Length == 0) throw new UsageException($"--tasks {word}: expected a task file, a folder of task files, {BitsPerByteTask.Name}, or the name of a task that ships (glm eval --list), found none of them");
-        return [.. found.Select(TaskFile.Load)];
+        if (found.Length > 0) return [.. found.SelectMany(TaskFile.Load)];
+        List<TaskDefinition> named = [.. All().Where(task => task.Name == word)];
+        return named.Count > 0 ? named : throw new UsageException($"--tasks {word}: expected a task file, a folder of task files, {BitsPerByteTask.Name}, or the name of a task that ships (glm eval --list), found none of them");
     }
 
     /// <summary>Every task that ships.</summary>
-    public static IReadOnlyList<TaskDefinition> All() => [.. FilesBelow(Shipped()).Select(TaskFile.Load)];
+    public static IReadOnlyList<TaskDefinition> All() => [.. FilesBelow(Shipped()).SelectMany(TaskFile.Load)];
 
     private static string[] FilesBelow(string folder) => [.. Directory.EnumerateFiles(folder, Pattern, SearchOption.AllDirectories).Order(StringComparer.Ordinal)];
 

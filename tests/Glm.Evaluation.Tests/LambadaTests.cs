@@ -70,11 +70,11 @@ public sealed class LambadaTests
             prompt: {text: "{text}", targets: "{word}"}
             """);
 
-        var result = TaskRunner.Run(TaskFile.Load(yaml), model, new TaskOptions { Data = folder.Path });
+        var result = TaskRunner.Run(TaskFile.Load(yaml)[0], model, new TaskOptions { Data = folder.Path });
 
         Assert.Equal(3, result.Overall.Items);
         Assert.Equal(200.0 / 3, result.Overall.Metrics["Accuracy"].Average, 1e-9);
         Assert.Contains("line 4", Assert.Single(result.Errors));
-        Assert.Equal(1, TaskRunner.Run(TaskFile.Load(yaml), model, new TaskOptions { Data = folder.Path, Limit = 1 }).Overall.Items);
+        Assert.Equal(1, TaskRunner.Run(TaskFile.Load(yaml)[0], model, new TaskOptions { Data = folder.Path, Limit = 1 }).Overall.Items);
     }
 }

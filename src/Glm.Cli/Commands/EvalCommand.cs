@@ -47,6 +47,7 @@ internal static class EvalCommand
                 if (!Precisions.Any(type => Units.Name(type) == name)) result.AddError($"--precision: expected {string.Join(", ", Precisions.Select(Units.Name))}, found {name}");
         });
         var list = new Option<bool>("--list") { Description = "List the tasks, and with --data how many items there are of each" };
+        var skipMissing = new Option<bool>("--skip-missing") { Description = "Leave out tasks whose data is not there" };
         var noText = new Option<bool>("--no-text") { Description = "Keep no generated text in the results" };
         var scorer = new Option<string>("--scorer") { HelpName = "COMMAND", Description = "Program that tells how toxic texts are: reads a JSON string a line, writes a number from 0 to 1 a line" };
         var unigram = new Option<string>("--unigram") { HelpName = "PATH", Description = "Beside bits per byte, those of a unigram model counted on this text or prepared training data" };
@@ -64,7 +65,7 @@ internal static class EvalCommand
             "glm eval --model models/mine --tasks lambada --data data/eval --precision bf16,int8,int4", "glm eval --tasks bigbench-lite --shots 0,1,3 --data data/eval --limit 100",
             "glm eval --endpoint https://host/v1 --endpoint-model NAME --tasks mmlu --data data/eval --price-in 2.5 --price-out 10 --estimate")
         {
-            path, tasks, data, output, limit, shots, precision, list, noText, scorer, unigram, activations, adapter, kvCache, memory, threads, json, quiet,
+            path, tasks, data, output, limit, shots, precision, list, skipMissing, noText, scorer, unigram, activations, adapter, kvCache, memory, threads, json, quiet,
         };
         foreach (var option in endpoint.All) eval.Options.Add(option);
         return eval.Does((parse, cancellation) =>
@@ -82,7 +83,8 @@ internal static class EvalCommand
             var runs = examples.SelectMany(count => Runs(words, new TaskOptions
             {
                 Data = Root(root), Shots = count, Limit = parse.GetValue(limit), KeepTexts = !parse.GetValue(noText), Scorer = program is { } started ? started.Score : default(Func<IReadOnlyList<string>, CancellationToken, IReadOnlyList<double>>?),
-            }, root)).ToList();
+            }, root, parse.GetValue(skipMissing) ? terminal : null)).ToList();
+            if (runs.Count == 0) throw new GlmException($"{root}: expected data for one of the tasks, found none");
             Refuse(runs);
             var results = new List<Evaluated>();
             if (endpoint.IsAsked(parse))
@@ -142,12 +144,17 @@ internal static class EvalCommand
     }
 
     /// <summary>The tasks of a run with their data read once, so that what is missing is told before anything long begins.</summary>
-    private static IEnumerable<PlannedTask> Runs(string[] words, TaskOptions options, string data)
+    private static IEnumerable<PlannedTask> Runs(string[] words, TaskOptions options, string data, Terminal? tellsMissing)
     {
         foreach (string word in words)
             foreach (var task in TaskLocation.IsBitsPerByte(word) ? [BitsPerByteOver(data)] : TaskLocation.Find(word))
             {
                 if (!TaskLocation.IsBitsPerByte(word) && !Directory.Exists(options.Data)) throw new GlmException($"{data}: {(File.Exists(data) ? "expected a folder of data sets, found a file" : "no such folder")}");
+                if (tellsMissing is not null && !TaskRunner.HasData(task, options))
+                {
+                    tellsMissing.Error.WriteLine($"glm: {task.Name}: left out, since there is no data for it in {Path.Combine(options.Data, task.Path)}");
+                    continue;
+                }
                 yield return new PlannedTask(task, options, TaskRunner.Check(task, options).Work);
             }
     }
@@ -232,27 +239,28 @@ internal static class EvalCommand
 
     private static void List(Terminal terminal, IReadOnlyList<TaskDefinition> tasks, string? data)
     {
-        var table = new Table().Border(TableBorder.Rounded).AddColumns("name", "type", "metrics").AddColumn(new TableColumn("prompts").RightAligned()).AddColumn(new TableColumn("shots").RightAligned());
-        if (data is not null) table.AddColumn(new TableColumn("items").RightAligned());
+        var table = new Table().Border(TableBorder.Rounded).AddColumns("name", "type", "metric");
+        foreach (string name in data is null ? ["prompts", "shots"] : new[] { "prompts", "shots", "items", "faulty" }) table.AddColumn(new TableColumn(name).RightAligned());
         foreach (var task in tasks)
         {
             string type = task.Kind switch { TaskKind.MultipleChoice => "mul", TaskKind.Generation => "gen", _ => "lm" };
-            List<string> row = [task.Name, type, string.Join(", ", task.Metrics), task.Prompts.Count == 0 ? "" : $"{task.Prompts.Count}", $"{task.Shots}"];
-            if (data is not null) row.Add(Items(task, Root(data)));
+            List<string> row = [task.Name, type, task.Metrics[0], task.Prompts.Count == 0 ? "" : $"{task.Prompts.Count}", $"{task.Shots}"];
+            if (data is not null) row.AddRange(Items(task, Root(data)));
             table.AddRow([.. row.Select(Markup.Escape)]);
         }
         terminal.Screen.Write(table);
     }
 
-    private static string Items(TaskDefinition task, string root)
+    private static string[] Items(TaskDefinition task, string root)
     {
         try
         {
-            return TaskRunner.Check(task, new TaskOptions { Data = root, Scorer = (_, _) => [] }).Items.ToString("N0", CultureInfo.InvariantCulture);
+            var (items, _, faults) = TaskRunner.Check(task, new TaskOptions { Data = root, Scorer = (_, _) => [] });
+            return [items.ToString("N0", CultureInfo.InvariantCulture), faults.Count == 0 ? "" : $"{faults.Count:N0}"];
         }
         catch (GlmException)
         {
-            return "no data";
+            return ["no data", ""];
         }
     }
 

@@ -14,10 +14,24 @@ internal static class AnswerExtractor
     public static string Of(string text, AnswerExtraction form, int? answers) => form switch
     {
         AnswerExtraction.Line => text.Split('\n').Select(line => line.Trim()).FirstOrDefault(line => line.Length > 0) ?? "",
+        AnswerExtraction.Sentence => Sentence(text),
         AnswerExtraction.BestAnswer => BestAnswer(text, answers ?? 0),
         AnswerExtraction.Order => string.Join(',', Order(text)),
         _ => text.Trim(),
     };
+
+    /// <summary>Up to the first full stop, exclamation or question mark (with the quote after it) before white space or the end.</summary>
+    public static string Sentence(string text)
+    {
+        for (int i = 0; i < text.Length; i++)
+        {
+            if (text[i] is not ('.' or '!' or '?')) continue;
+            int end = i + 1;
+            while (end < text.Length && text[end] is ('"' or '\'' or '\u201D' or ')' or '.' or '!' or '?')) end++;
+            if (end == text.Length || char.IsWhiteSpace(text[end])) return text[..end].Trim();
+        }
+        return text.Trim();
+    }
 
     /// <summary>The highest A and number that occurs, else the highest number, so that A12 is not read as A1 (ChatGLM spec 15.2).</summary>
     private static string BestAnswer(string text, int answers)

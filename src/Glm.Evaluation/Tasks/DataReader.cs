@@ -34,6 +34,7 @@ public static class DataReader
         ["c3"] = (file, text, _) => DataSchemas.C3(file, Node(file, text)),
         ["bigbench"] = (file, text, _) => DataSchemas.BigBench(file, Node(file, text)),
         ["winogender"] = (file, text, _) => DataSchemas.Winogender(DelimitedText.Read(file, text, '\t', quotes: false, null)),
+        ["stereoset"] = (_, text, _) => DataSchemas.StereoSet(JsonLines(text)),
         ["last-word"] = (file, text, _) => DataSchemas.LastWord(IsJson(file) ? JsonLines(text) : Lines(text).Select(line => new DataRecord(new JsonObject { ["text"] = line.Text }, line.Place))),
     };
 

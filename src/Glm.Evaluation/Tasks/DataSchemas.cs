@@ -107,6 +107,27 @@ internal static class DataSchemas
         static string Named(string participant) => participant == "someone" ? "someone" : $"the {participant}";
     }
 
+    /// <summary>
+    /// StereoSet: <c>prompt</c> and <c>choices</c> (stereotype, anti-stereotype, unrelated) besides the fields themselves. Inside a sentence the prompt is the
+    /// context with a blank, which the choices fill; otherwise the choices are sentences after it.
+    /// </summary>
+    public static IEnumerable<DataRecord> StereoSet(IEnumerable<DataRecord> records) => records.Select(record =>
+    {
+        if (record.Fields is not { } fields) return record;
+        string[] sentences = [.. new[] { "stereotype", "anti-stereotype", "unrelated" }.Select(name => Template.Text(fields[name]))];
+        string context = Template.Text(fields["context"]);
+        if (sentences.Any(sentence => sentence.Length == 0)) return record with { Fields = null, Fault = "expected sentences stereotype, anti-stereotype and unrelated, found fewer" };
+        string[] around = context.Split("BLANK");
+        bool fills = around is [var before, var after] && sentences.All(sentence => sentence.Length > before.Length + after.Length
+            && sentence.StartsWith(before, StringComparison.OrdinalIgnoreCase) && sentence.EndsWith(after, StringComparison.OrdinalIgnoreCase));
+        var copy = new JsonObject(Copy(fields))
+        {
+            ["prompt"] = fills ? $"{around[0]}[MASK]{around[1]}" : around.Length == 2 ? "" : context,
+            ["choices"] = new JsonArray([.. sentences.Select(sentence => (JsonNode)(fills ? sentence[around[0].Length..^around[1].Length] : sentence))]),
+        };
+        return record with { Fields = copy };
+    });
+
     /// <summary>LAMBADA: <c>text</c> without its last word, and that as <c>word</c>.</summary>
     public static IEnumerable<DataRecord> LastWord(IEnumerable<DataRecord> records)
     {

@@ -27,11 +27,15 @@ internal sealed class ItemBuilder(TaskDefinition task, PromptDefinition prompt, 
             Cluster = task.Cluster?.Text(fields),
         };
         if (task.Kind == TaskKind.Generation)
-            return item with { Targets = Targets(fields), Answers = task.Extraction switch { AnswerExtraction.BestAnswer => Template.Find(fields, "all_answers") is JsonArray answers ? answers.Count : null, AnswerExtraction.Order => 24, _ => null } };
+            return item with { Effort = Effort(task), Targets = Targets(fields), Answers = task.Extraction switch { AnswerExtraction.BestAnswer => Template.Find(fields, "all_answers") is JsonArray answers ? answers.Count : null, AnswerExtraction.Order => 24, _ => null } };
         var choices = Choices(fields);
         var grades = Grades(fields, choices.Count);
         return item with { Choices = [.. choices.Select(choice => (ItemText)choice)], Grades = grades, Label = grades is null ? Label(fields, choices) : grades.IndexOf(grades.Max()) };
     }
+
+    /// <summary>A token takes longer to write than the characters of one to read.</summary>
+    internal static long Effort(TaskDefinition task) =>
+        20L * task.Generation.MaxNewTokens * (task.Generation.Form == AnswerForm.Word ? LambadaWords.Beams : task.Generation.NumBeams) * (task.Generation.Temperature > 0 ? task.Generation.Samples : 1);
 
     private List<string> Choices(JsonObject fields)
     {
@@ -54,13 +58,17 @@ internal sealed class ItemBuilder(TaskDefinition task, PromptDefinition prompt, 
 
     private int? Label(JsonObject fields, List<string> choices)
     {
+        if (prompt.RightChoice is { } right)
+        {
+            string text = right.Text(fields);
+            return choices.IndexOf(text) is >= 0 and int at ? at : throw new GlmException($"right-choice: expected one of the {choices.Count} choices, found {text}");
+        }
         if (prompt.Label is not { } template) return null;
         string label = template.Text(fields);
         int index = prompt.Labels is { } labels ? labels.ToList().IndexOf(label)
-            : int.TryParse(label, out int number) ? number
-            : choices.FindIndex(choice => string.Equals(choice, label, StringComparison.OrdinalIgnoreCase));
+            : int.TryParse(label, out int number) ? number : -1;
         return index >= 0 && index < choices.Count ? index
-            : throw new GlmException($"label: expected {(prompt.Labels is { } names ? string.Join(", ", names) : $"0 to {choices.Count - 1}, or one of the choices")}, found {label}");
+            : throw new GlmException($"label: expected {(prompt.Labels is { } names ? string.Join(", ", names) : $"0 to {choices.Count - 1}")}, found {label}");
     }
 
     /// <summary>The examples before a question. Those from a file of their own are the same for all questions that agree in what they are chosen by.</summary>

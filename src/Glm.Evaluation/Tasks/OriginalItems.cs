@@ -16,7 +16,7 @@ internal static class OriginalItems
         if (task.Kind == TaskKind.Generation)
         {
             var targets = Several(fields, "targets");
-            return item with { Targets = [.. targets.Select(target => target.Text ?? throw new GlmException("targets: expected texts (targets_pretokenized), found ids"))] };
+            return item with { Effort = ItemBuilder.Effort(task), Targets = [.. targets.Select(target => target.Text ?? throw new GlmException("targets: expected texts (targets_pretokenized), found ids"))] };
         }
         var choices = Several(fields, "choices");
         if (task.Module == OriginalModule.StereoSet && fields["goal_label"] is JsonArray goals) return item with { Choices = ByGoal(choices, goals) };

@@ -40,6 +40,9 @@ internal sealed class TaskData
     /// <summary>Solved examples before each question.</summary>
     public int Shots => _shots;
 
+    /// <summary>Whether every group of a task has a file.</summary>
+    public static bool IsThere(TaskDefinition task, string root) => task.Groups.All(group => DataFiles.Find(Path.Combine(root, task.Path), group.Patterns).Count > 0);
+
     /// <summary>Reads the data of a task.</summary>
     /// <param name="task">The task.</param>
     /// <param name="root">Folder of all data.</param>
@@ -50,7 +53,7 @@ internal sealed class TaskData
 
     private IEnumerable<DataRecord> Records(string file) => DataReader.Read(Path.Combine(_folder, file), _task).Where(record => record.Fields is not { } fields || !Skipped(fields));
 
-    private bool Skipped(JsonObject fields) => _task.Skip.Any(skip => fields.TryGetPropertyValue(skip.Field, out var value) && skip.Values.Contains(Template.Text(value)));
+    private bool Skipped(JsonObject fields) => _task.Skip.Any(skip => Attempt(() => Template.Text(Template.Find(fields, skip.Field))) is { } value && skip.Values.Contains(value));
 
     private IEnumerable<ItemFile> ItemFiles(string group, string file, List<DataRecord> pool)
     {

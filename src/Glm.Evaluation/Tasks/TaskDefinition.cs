@@ -135,6 +135,9 @@ public enum AnswerExtraction
     /// <summary>The first line with something in it.</summary>
     Line,
 
+    /// <summary>The first sentence that is complete, or all of it where none is.</summary>
+    Sentence,
+
     /// <summary>The designation of the best answer (ChatGLM spec 15.2).</summary>
     BestAnswer,
 
@@ -160,8 +163,11 @@ public sealed record PromptDefinition
     /// <summary>The choices: one template that gives a list, or one for each.</summary>
     public IReadOnlyList<Template> Choices { get; init; } = [];
 
-    /// <summary>The right choice: its index, its text, or one of <see cref="Labels"/>.</summary>
+    /// <summary>The right choice: its index, or one of <see cref="Labels"/>.</summary>
     public Template? Label { get; init; }
+
+    /// <summary>The right choice: its text.</summary>
+    public Template? RightChoice { get; init; }
 
     /// <summary>What the label is for each choice, in their order.</summary>
     public IReadOnlyList<string>? Labels { get; init; }

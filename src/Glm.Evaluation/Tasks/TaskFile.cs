@@ -12,11 +12,16 @@ public static class TaskFile
         ["CrowsPairTask"] = OriginalModule.CrowsPairs, ["StereoSetTask"] = OriginalModule.StereoSet,
     };
 
-    /// <summary>Reads one file.</summary>
+    /// <summary>Reads one file: a task, or several that differ in what stands for <c>$variant</c>, whose values the field <c>variants</c> lists.</summary>
     /// <exception cref="GlmException">It cannot be read, a field is unknown or impossible.</exception>
-    public static TaskDefinition Load(string file)
+    public static IReadOnlyList<TaskDefinition> Load(string file)
     {
         var yaml = YamlSection.Load(file);
+        return yaml.Texts("variants") is { } variants ? [.. variants.Select(variant => Read(file, YamlSection.Load(file, variant)))] : [Read(file, yaml)];
+    }
+
+    private static TaskDefinition Read(string file, YamlSection yaml)
+    {
         var kind = yaml.Word("type", "mul", "gen", "lm") switch
         {
             "mul" => TaskKind.MultipleChoice, "gen" => TaskKind.Generation, "lm" => TaskKind.LanguageModeling,
@@ -59,9 +64,9 @@ public static class TaskFile
                 Stop = yaml.Texts("stop") ?? [],
                 Form = module == OriginalModule.Lambada ? AnswerForm.Word : AnswerForm.Text,
             },
-            Extraction = yaml.Word("answer_form", "text", "line", "best-answer", "order") switch
+            Extraction = yaml.Word("answer_form", "text", "line", "sentence", "best-answer", "order") switch
             {
-                "line" => AnswerExtraction.Line, "best-answer" => AnswerExtraction.BestAnswer, "order" => AnswerExtraction.Order, _ => AnswerExtraction.None,
+                "line" => AnswerExtraction.Line, "sentence" => AnswerExtraction.Sentence, "best-answer" => AnswerExtraction.BestAnswer, "order" => AnswerExtraction.Order, _ => AnswerExtraction.None,
             },
             Stride = kind == TaskKind.LanguageModeling ? yaml.Number("generation_length", 1, 1 << 20) ?? 256 : yaml.Number("generation_length", 1, 1 << 20),
             Format = yaml.Word("format", [.. DataReader.Formats]),
@@ -82,7 +87,7 @@ public static class TaskFile
             Seed = yaml.Number("seed", 0, int.MaxValue) ?? 1234,
         };
         // Of the original's machinery: how it batches, and what it saves. Of ours: for people who read the file.
-        yaml.Ignore("micro_batch_size", "no_tokenized", "save_prediction", "deterministic", "source", "note");
+        yaml.Ignore("micro_batch_size", "no_tokenized", "save_prediction", "deterministic", "source", "note", "variants");
         yaml.Done();
         if (definition.SplitGroups is not null && definition.SplitBy is null) throw yaml.Fault("groups", "expected split-by with it");
         if (definition.Shots > 0 && definition.Prompts.Count == 0) throw yaml.Fault("shots", "expected prompts with it");
@@ -160,7 +165,7 @@ public static class TaskFile
         bool several = yaml.IsList("prompts");
         if (!several && !yaml.Has("prompt"))
         {
-            yaml.Ignore("prompt", "prompts", "choices", "label", "labels", "scores", "targets");
+            yaml.Ignore("prompt", "prompts", "choices", "label", "right_choice", "labels", "scores", "targets");
             return [];
         }
         var sections = several ? yaml.Sections("prompts")! : [yaml.Section("prompt")!];
@@ -180,12 +185,13 @@ public static class TaskFile
             Answer = Template(yaml, "answer"),
             Choices = Templates(yaml, "choices") ?? Templates(task, "choices") ?? [],
             Label = Template(yaml, "label") ?? Template(task, "label"),
+            RightChoice = Template(yaml, "right_choice") ?? Template(task, "right_choice"),
             Labels = yaml.Texts("labels") ?? task.Texts("labels"),
             Scores = Template(yaml, "scores") ?? Template(task, "scores"),
             Targets = Templates(yaml, "targets") ?? Templates(task, "targets") ?? [],
         };
         // Asked for in any case, so that they are known.
-        task.Ignore("choices", "label", "labels", "scores", "targets", "prompt", "prompts");
+        task.Ignore("choices", "label", "right_choice", "labels", "scores", "targets", "prompt", "prompts");
         yaml.Done();
         return prompt;
     }

@@ -33,8 +33,11 @@ internal sealed record TaskItem
     /// <summary>Of a text: bytes in UTF-8.</summary>
     public long Bytes { get; init; }
 
+    /// <summary>How much work its answer is, in characters to be read.</summary>
+    public long Effort { get; init; }
+
     /// <summary>How much work it is, roughly.</summary>
-    public long Weight => Length(Prompt) + Choices.Sum(Length);
+    public long Weight => Length(Prompt) + Choices.Sum(Length) + Effort;
 
     private static long Length(ItemText text) => text.Text?.Length ?? text.Ids!.Length;
 }

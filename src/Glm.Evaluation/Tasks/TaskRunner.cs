@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using System.Security.Cryptography;
+using System.Text;
 
 namespace Glm.Evaluation;
 
@@ -32,6 +34,9 @@ public sealed record TaskOptions
 public static class TaskRunner
 {
     private const int NotedErrors = 100;
+
+    /// <summary>Whether the data of a task is there.</summary>
+    public static bool HasData(TaskDefinition task, TaskOptions options) => TaskData.IsThere(task, options.Data);
 
     /// <summary>Reads a task's data without asking a model.</summary>
     /// <returns>How many items there are, how much work they are roughly, and what could not be used.</returns>
@@ -91,12 +96,12 @@ public static class TaskRunner
     private static IEnumerable<ItemResult> Ask(
         TaskDefinition task, EvaluatedModel model, ItemFile file, int index, int[] wanted, TaskOptions options, CancellationToken cancellation)
     {
-        ItemResult Blank(int item) => new() { File = index, Item = item, Id = file.Items[item].Id, Category = file.Items[item].Category, Cluster = file.Items[item].Cluster };
+        ItemResult Blank(int item) => new() { File = index, Item = item, Id = file.Items[item].Id, Category = file.Items[item].Category, Cluster = Short(file.Items[item].Cluster) };
         switch (task.Kind)
         {
             case TaskKind.MultipleChoice:
                 foreach (var answer in model.Choose([.. file.Items.Select(item => new ChoiceItem(item.Prompt, item.Choices))], wanted, task.Reading, cancellation))
-                    yield return answer.Value is { } scores ? Chosen(Blank(answer.Item), file.Items[answer.Item], scores) : Blank(answer.Item) with { Error = answer.Error };
+                    yield return answer.Value is { } scores ? Chosen(Blank(answer.Item), file.Items[answer.Item], scores, task.Metrics.Contains("normalized")) : Blank(answer.Item) with { Error = answer.Error };
                 break;
             case TaskKind.Generation:
                 foreach (var answer in model.Generate([.. file.Items.Select(item => item.Prompt)], wanted, task.Reading, task.Generation, cancellation))
@@ -112,12 +117,15 @@ public static class TaskRunner
         }
     }
 
-    private static ItemResult Chosen(ItemResult result, TaskItem item, ChoiceScores scores)
+    /// <summary>A name, or the hash of one that is a text of the data set.</summary>
+    private static string? Short(string? name) => name is not { Length: > 32 } ? name : Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(name)))[..16];
+
+    private static ItemResult Chosen(ItemResult result, TaskItem item, ChoiceScores scores, bool isGraded)
     {
         var chosen = result with { Label = item.Label, Choices = item.Choices.Count, Prediction = scores.Prediction, Scores = scores.Scores, ChoiceTokens = scores.Tokens };
-        if (item.Grades is not { } grades) return chosen;
-        double total = grades.Sum();
-        return chosen with { Values = new Dictionary<string, double> { ["grade"] = scores.Prediction < 0 ? 0 : grades[scores.Prediction], ["chance"] = total / grades.Count } };
+        if (!isGraded || item.Label is null) return chosen;
+        var grades = item.Grades ?? [.. item.Choices.Select((_, i) => i == item.Label ? 1.0 : 0)];
+        return chosen with { Values = new Dictionary<string, double> { ["grade"] = scores.Prediction < 0 ? 0 : grades[scores.Prediction], ["chance"] = grades.Average() } };
     }
 
     private static ItemResult Generated(ItemResult result, TaskItem item, Generation texts, TaskDefinition task, TaskOptions options, CancellationToken cancellation)
@@ -132,7 +140,7 @@ public static class TaskRunner
                 case "F1_characters": values[metric] = AnswerText.CharacterF1(answer, item.Targets); break;
                 case "Accuracy": values[metric] = item.Targets.Any(target => target.Trim() == answer.Trim()) ? 1 : 0; break;
                 case "normalized": (values["grade"], values["chance"]) = (item.Targets.Any(target => target.Trim() == answer.Trim()) ? 1 : 0, 0); break;
-                case "toxicity": values[metric] = options.Scorer!(texts.Texts, cancellation).Max(); break;
+                case "toxicity": values[metric] = options.Scorer!([.. texts.Texts.Select(text => AnswerExtractor.Of(text, task.Extraction, item.Answers))], cancellation).Average(); break;
             }
         return result with { Values = values, Choices = item.Answers, Generated = options.KeepTexts ? texts.Texts : null };
     }

@@ -111,13 +111,21 @@ public sealed class Template
                 "replace" when arguments.Length == 3 => Each(value => value.Replace(arguments[1], arguments[2], StringComparison.Ordinal)),
                 "threshold" when arguments.Length == 2 && double.TryParse(arguments[1], CultureInfo.InvariantCulture, out double least) =>
                     Each(value => double.TryParse(value, CultureInfo.InvariantCulture, out double number) ? number >= least ? "1" : "0" : throw new GlmException($"expected a number, found {value}")),
+                "bin" when arguments.Length == 2 && double.TryParse(arguments[1], CultureInfo.InvariantCulture, out double width) =>
+                    Each(value => double.TryParse(value, CultureInfo.InvariantCulture, out double number) ? (Math.Floor(Math.Min(number, 1 - (width / 2)) / width) * width).ToString("0.##", CultureInfo.InvariantCulture) : throw new GlmException($"expected a number, found {value}")),
+                "designated" when arguments.Length == 2 => values => [string.Concat(values.Select((value, i) => $"{arguments[1]}{i + 1}:\n\n{value.Trim()}\n\n"))],
+                "second" => Each(Second),
                 "lettered" => values => Lettered(values[0]),
                 "choices" => values => [.. values[0].Split('\n').Select(line => line.Trim()).Where(line => line.StartsWith("choice:", StringComparison.Ordinal)).Select(line => line["choice:".Length..].Trim())],
-                _ => throw new GlmException($"template: expected the filter words, trim, lower, join:TEXT, number:TEXT, replace:OLD:NEW, threshold:NUMBER, lettered or choices, found {text}"),
+                _ => throw new GlmException($"template: expected the filter words, trim, lower, join:TEXT, number:TEXT, replace:OLD:NEW, threshold:NUMBER, bin:WIDTH, designated:LETTER, second, lettered or choices, found {text}"),
             };
         }
 
         private static Func<IReadOnlyList<string>, IReadOnlyList<string>> Each(Func<string, string> change) => values => [.. values.Select(change)];
+
+        /// <summary>The text in a pair of a number and a text.</summary>
+        private static string Second(string pair) =>
+            JsonNode.Parse(pair) is JsonArray { Count: 2 } parts ? Template.Text(parts[1]) : throw new GlmException($"expected a pair, found {pair}");
 
         /// <summary>The choices of <c>a ) 38 , b ) 27.675</c>: each letter in turn ends the one before.</summary>
         private static List<string> Lettered(string text)

@@ -7,13 +7,17 @@ namespace Glm.Evaluation;
 /// <summary>A mapping of a YAML file that is read field by field: <c>-</c> and <c>_</c> in names are the same, and what nobody asked for is an error with its line.</summary>
 internal sealed class YamlSection
 {
+    private const string VariantName = "$variant";
+
     private readonly string _file;
+    private readonly string? _variant;
     private readonly Dictionary<string, (YamlNode Key, YamlNode Value)> _fields = [];
     private readonly HashSet<string> _asked = [];
 
-    private YamlSection(string file, YamlNode node, string what)
+    private YamlSection(string file, YamlNode node, string what, string? variant)
     {
         _file = file;
+        _variant = variant;
         if (node is not YamlMappingNode mapping) throw Fault(node, $"expected {what} with fields, found something else");
         Line = mapping.Start.Line;
         foreach (var (key, value) in mapping.Children)
@@ -27,8 +31,10 @@ internal sealed class YamlSection
     public long Line { get; }
 
     /// <summary>Reads a file that holds one mapping.</summary>
+    /// <param name="file">The file.</param>
+    /// <param name="variant">What stands for <c>$variant</c> in its texts.</param>
     /// <exception cref="GlmException">It cannot be read or is none.</exception>
-    public static YamlSection Load(string file)
+    public static YamlSection Load(string file, string? variant = null)
     {
         try
         {
@@ -36,7 +42,7 @@ internal sealed class YamlSection
             var yaml = new YamlStream();
             yaml.Load(new Parser(new Scanner(reader, skipComments: true)));
             if (yaml.Documents.Count != 1) throw new GlmException($"{file}: expected one YAML document, found {yaml.Documents.Count}");
-            return new YamlSection(file, yaml.Documents[0].RootNode, "a task");
+            return new YamlSection(file, yaml.Documents[0].RootNode, "a task", variant);
         }
         catch (YamlException error)
         {
@@ -55,7 +61,7 @@ internal sealed class YamlSection
     public IEnumerable<string> Names => _fields.Values.Select(entry => ((YamlScalarNode)entry.Key).Value!);
 
     /// <summary>A text.</summary>
-    public string? Text(string name) => Scalar(name)?.Value;
+    public string? Text(string name) => Varied(Scalar(name)?.Value);
 
     /// <summary>A text that must be there.</summary>
     public string Required(string name) => Text(name) ?? throw new GlmException($"{_file}: line {Line}: {name}: expected a value, found none");
@@ -94,9 +100,9 @@ internal sealed class YamlSection
     public IReadOnlyList<string>? Texts(string name)
     {
         if (!Find(name, out var field)) return null;
-        if (field is YamlScalarNode { Value: { } single }) return [single];
+        if (field is YamlScalarNode { Value: { } single }) return [Varied(single)!];
         if (field is not YamlSequenceNode sequence) throw Fault(field, $"{name}: expected a text or a list of texts, found something else");
-        return [.. sequence.Select(item => (item as YamlScalarNode)?.Value ?? throw Fault(item, $"{name}: expected a text, found something else"))];
+        return [.. sequence.Select(item => Varied((item as YamlScalarNode)?.Value) ?? throw Fault(item, $"{name}: expected a text, found something else"))];
     }
 
     /// <summary>Whether a field is a list.</summary>
@@ -106,13 +112,13 @@ internal sealed class YamlSection
     public bool IsSection(string name) => _fields.TryGetValue(name, out var field) && field.Value is YamlMappingNode;
 
     /// <summary>A mapping.</summary>
-    public YamlSection? Section(string name) => Find(name, out var field) ? new YamlSection(_file, field, name) : null;
+    public YamlSection? Section(string name) => Find(name, out var field) ? new YamlSection(_file, field, name, _variant) : null;
 
     /// <summary>A list of mappings.</summary>
     public IReadOnlyList<YamlSection>? Sections(string name)
     {
         if (!Find(name, out var field)) return null;
-        return field is YamlSequenceNode sequence ? [.. sequence.Select(item => new YamlSection(_file, item, name))] : throw Fault(field, $"{name}: expected a list, found something else");
+        return field is YamlSequenceNode sequence ? [.. sequence.Select(item => new YamlSection(_file, item, name, _variant))] : throw Fault(field, $"{name}: expected a list, found something else");
     }
 
     /// <summary>Takes note of fields that mean nothing here.</summary>
@@ -127,6 +133,8 @@ internal sealed class YamlSection
 
     /// <summary>An error at a field, or at the mapping.</summary>
     public GlmException Fault(string name, string reason) => _fields.TryGetValue(name, out var field) ? Fault(field.Value, $"{name}: {reason}") : new GlmException($"{_file}: line {Line}: {name}: {reason}");
+
+    private string? Varied(string? text) => _variant is null ? text : text?.Replace(VariantName, _variant, StringComparison.Ordinal);
 
     private static string Normal(string name) => name.Replace('-', '_');
 

@@ -110,14 +110,14 @@ public sealed class EndpointModelTests : IDisposable
                 "cut" => TestEndpoint.AnswerAsync(stream, "200 OK", """{"choices":[{"te""", length: 500),
                 "truncated" => TestEndpoint.AnswerAsync(stream, "200 OK", """{"choices":[{"te"""),
                 "no JSON" => TestEndpoint.AnswerAsync(stream, "200 OK", "<html>Bad gateway</html>"),
-                _ => Task.Delay(TimeSpan.FromSeconds(2)),
+                _ => Task.Delay(TimeSpan.FromSeconds(3)),
             });
             return true;
         };
         var notes = new List<string>();
-        var answers = Choose(Questions(2), Options with { Timeout = TimeSpan.FromSeconds(how == "silence" ? 0.3 : 30) }, notes);
+        var answers = Choose(Questions(2), Options with { Timeout = TimeSpan.FromSeconds(how == "silence" ? 1 : 30) }, notes);
         Assert.All(answers, answer => Assert.Equal(1, answer.Value!.Prediction));
-        Assert.Equal(12, notes.Count); // twice for each choice
+        Assert.True(notes.Count >= 12, $"{notes.Count}"); // twice for each choice; more where a busy machine is slow itself
         Assert.All(notes, note => Assert.DoesNotContain('\n', note));
         Assert.All(notes, note => Assert.Contains("again in", note));
     }
