@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using Glm.Cli.Commands;
+using Glm.Distributed;
 
 namespace Glm.Cli;
 
@@ -10,16 +11,20 @@ internal sealed class CommandLine
     public const int Success = 0, Failure = 1, WrongUsage = 2, Interrupted = 130;
 
     private readonly Terminal _terminal;
+    private readonly MpiJob? _job;
     private readonly RootCommand _root;
 
-    public CommandLine(Terminal terminal)
+    /// <param name="terminal">Where to read and write.</param>
+    /// <param name="job">The job that this process is a rank of, if it is.</param>
+    public CommandLine(Terminal terminal, MpiJob? job = null)
     {
-        _terminal = terminal;
+        (_terminal, _job) = (terminal, job);
         _root = new RootCommand("GLM-130B in C#: training, inference and evaluation of bilingual blank-filling language models.")
         {
             DemoCommand.Create(terminal),
             GenerateCommand.Create(terminal),
             ChatCommand.Create(terminal),
+            ServeCommand.Create(terminal),
             ScoreCommand.Create(terminal),
             LogitsCommand.Create(terminal),
             EvalCommand.Create(terminal),
@@ -31,6 +36,7 @@ internal sealed class CommandLine
             DataCommand.Create(terminal),
             PretrainCommand.Create(terminal),
             PlanCommand.Create(terminal),
+            FinetuneCommand.Create(terminal),
             LogsCommand.Create(terminal),
             BenchCommand.Create(terminal),
         };
@@ -43,7 +49,9 @@ internal sealed class CommandLine
     {
         // An argument that begins with @ is text here, not a file of arguments.
         var parse = _root.Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null });
-        if (parse.Errors.Count > 0 && parse.Action?.ClearsParseErrors != true) return Refuse(parse);
+        if (parse.Errors.Count > 0 && parse.Action?.ClearsParseErrors != true) return Refuse(parse, cancellation);
+        if (_terminal.World.Size > 1 && parse.CommandResult.Command is ExampleCommand { IsParallel: false } alone)
+            return Fail(cancellation, WrongUsage, $"{alone.Name} runs in one process, not under mpirun");
         var invocation = new InvocationConfiguration
         {
             Output = _terminal.Out,
@@ -57,39 +65,43 @@ internal sealed class CommandLine
             _terminal.Out.Flush();
             return code;
         }
-        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+        catch (OperationCanceledException) when (cancellation.IsCancellationRequested || _job is not null)
         {
-            return Fail(Interrupted, "interrupted");
+            return Fail(cancellation, Interrupted, "interrupted");
         }
         catch (UsageException error)
         {
-            return Fail(WrongUsage, error.Message);
+            return Fail(cancellation, WrongUsage, error.Message);
         }
         catch (GlmException error)
         {
-            return Fail(Failure, error.Message);
+            return Fail(cancellation, Failure, error.Message);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            return Fail(Failure, error.Message);
+            return Fail(cancellation, Failure, error.Message);
         }
         catch (OutOfMemoryException)
         {
-            return Fail(Failure, "not enough memory");
+            return Fail(cancellation, Failure, "not enough memory");
         }
     }
 
-    private int Refuse(ParseResult parse)
+    private int Refuse(ParseResult parse, CancellationToken cancellation)
     {
         var names = new List<string>();
         for (var result = parse.CommandResult; result is not null; result = result.Parent as System.CommandLine.Parsing.CommandResult)
             names.Insert(0, result.Command == _root ? "glm" : result.Command.Name);
-        return Fail(WrongUsage, $"{parse.Errors[0].Message} (see: {string.Join(' ', names)} --help)");
+        return Fail(cancellation, WrongUsage, $"{parse.Errors[0].Message} (see: {string.Join(' ', names)} --help)");
     }
 
-    private int Fail(int code, string reason)
+    private int Fail(CancellationToken cancellation, int code, string reason)
     {
-        _terminal.Error.WriteLine($"glm: {reason.ReplaceLineEndings(" ")}");
+        string rank = _terminal.IsFirst ? "" : $"rank {_terminal.World.Rank}: ";
+        if (_job is null) Report();
+        else _job.Fail(Report, code, cancellation);
         return code;
+
+        void Report() => _terminal.Error.WriteLine($"glm: {rank}{reason.ReplaceLineEndings(" ")}");
     }
 }

@@ -9,6 +9,16 @@ internal sealed class ExampleCommand(string name, string description, params str
 {
     public IReadOnlyList<string> Examples { get; } = examples;
 
+    /// <summary>Whether ranks of a job can run it together.</summary>
+    public bool IsParallel { get; private set; }
+
+    /// <summary>Says that ranks of a job can run it together.</summary>
+    public ExampleCommand InRanks()
+    {
+        IsParallel = true;
+        return this;
+    }
+
     /// <summary>What the command does; it fails by throwing.</summary>
     public ExampleCommand Does(Action<ParseResult, CancellationToken> action)
     {

@@ -1,3 +1,4 @@
+using Glm.Distributed;
 using System.CommandLine;
 using System.Globalization;
 using Glm.Tensors;
@@ -11,7 +12,7 @@ internal static class Options
 
     public static Option<bool> Quiet() => new("--quiet") { Description = "No progress on standard error" };
 
-    public static Option<int> Threads() => Number("--threads", "N", "Threads to compute with", Environment.ProcessorCount, 1, 1024);
+    public static Option<int> Threads() => Number("--threads", "N", "Threads to compute with", Math.Max(1, Environment.ProcessorCount / MpiJob.RanksHere), 1, 1024);
 
     public static Option<ulong> Seed() => Number<ulong>("--seed", "N", "Key of the random numbers: same seed, same result", 1234, 0, ulong.MaxValue);
 

@@ -1,3 +1,4 @@
+using Glm.Distributed;
 using Spectre.Console;
 
 namespace Glm.Cli;
@@ -26,6 +27,12 @@ internal sealed class Terminal
     /// <summary>Whether a person sits at the input.</summary>
     public bool Interactive { get; }
 
+    /// <summary>The ranks that run the command together; this process alone, as a rule.</summary>
+    public ProcessGroup World { get; private init; } = ProcessGroup.Alone;
+
+    /// <summary>Whether this process speaks for all ranks.</summary>
+    public bool IsFirst => World.Rank == 0;
+
     /// <summary><see cref="Out"/> with tables and colours, plain where it is no terminal.</summary>
     public IAnsiConsole Screen { get; }
 
@@ -33,6 +40,11 @@ internal sealed class Terminal
     public IAnsiConsole Log { get; }
 
     public static Terminal OfProcess() => new(Console.In, Console.Out, Console.Error, interactive: !Console.IsInputRedirected);
+
+    /// <summary>The terminal of a rank: the first one has that of mpirun, though without formats; the others print nothing but errors.</summary>
+    public static Terminal OfRank(ProcessGroup world) => world.Rank == 0
+        ? new(Console.In, Console.Out, Console.Error, interactive: !Console.IsInputRedirected) { World = world }
+        : new(TextReader.Null, TextWriter.Null, Console.Error, interactive: false) { World = world };
 
     /// <summary>A text without control characters: what a model writes must not steer the terminal.</summary>
     public static string Printable(string text) => string.Concat(text.Select(c => char.IsControl(c) && c is not ('\n' or '\t') ? '\uFFFD' : c));

@@ -30,7 +30,12 @@ internal sealed class TrainingView : IProgress<StepLog>
     /// <summary>Trains under a view.</summary>
     public static void Run(Terminal terminal, TrainingConfig config, Trainer trainer, Workers workers, bool quiet, CancellationToken cancellation)
     {
-        double peak = Machine.FmaPeak(workers);
+        if (!terminal.IsFirst)
+        {
+            trainer.Run(null, cancellation);
+            return;
+        }
+        double peak = Machine.FmaPeak(workers) * terminal.World.Size;
         trainer.Peak = peak;
         bool screen = !quiet && terminal.Log.Profile.Capabilities.Ansi;
         RunEvent? last = null;

@@ -39,14 +39,20 @@ public sealed class MpiJob : IDisposable
     public static MpiJob Start(Action<string> report) => new(report);
 
     /// <summary>
-    /// Ends all ranks because of an error on this one. Ranks that fail for the same reason at the same time leave the word to the first: each waits a little, by
-    /// its rank, and is ended meanwhile.
+    /// Ends all ranks because of an error on this one; does not return. Ranks that fail for the same reason at the same time leave the word to the first: the others
+    /// wait a little, and are ended meanwhile.
     /// </summary>
     /// <param name="report">Says the reason.</param>
     /// <param name="code">Exit code.</param>
-    public void Fail(Action report, int code)
+    /// <param name="terminated">Cancelled when the process is told to end, as mpirun tells those that wait.</param>
+    public void Fail(Action report, int code, CancellationToken terminated = default)
     {
-        Thread.Sleep(Math.Min(3000, World.Rank * 300));
+        if (World.Rank > 0)
+        {
+            var patience = TimeSpan.FromMilliseconds(Math.Min(4000, 2000 + (50 * World.Rank)));
+            if (terminated.IsCancellationRequested) Thread.Sleep(patience);
+            else if (terminated.WaitHandle.WaitOne(patience)) Environment.Exit(code);
+        }
         End(report, code);
     }
 

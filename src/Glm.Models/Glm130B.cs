@@ -111,7 +111,7 @@ public sealed class Glm130B : LanguageModel
     }
 
     /// <inheritdoc/>
-    public override Attend Within(Context context, AttentionSegment[] segments) =>
+    private protected override Attend AttendWithin(Context context, AttentionSegment[] segments) =>
         (qkv, layer) => context.Attention(
             qkv, Heads, segments, AttentionDropout, precision: HalfSoftmax ? new ScorePrecision(HalfSoftmax: true) : new ScorePrecision(LayerScale: layer + 1));
 

@@ -94,8 +94,11 @@ public abstract class LanguageModel
     public virtual Tensor Logits(Context context, Tensor hidden) => context.Linear(hidden, OutputMatrix, outputType: DType.Float32);
 
     /// <summary>Attention inside segments of whole sequences, for training and scoring.</summary>
-    public virtual Attend Within(Context context, AttentionSegment[] segments) =>
-        VirtualTokens?.Within(context, Heads, segments) ?? ((qkv, _) => context.Attention(qkv, Heads, segments, slopes: Slopes));
+    public Attend Within(Context context, AttentionSegment[] segments) =>
+        VirtualTokens?.Within(context, segments, longer => AttendWithin(context, longer)) ?? AttendWithin(context, segments);
+
+    /// <summary>The same without virtual tokens.</summary>
+    private protected virtual Attend AttendWithin(Context context, AttentionSegment[] segments) => (qkv, _) => context.Attention(qkv, Heads, segments, slopes: Slopes);
 
     /// <summary>This model with other parameters of the same shapes, run in the same way.</summary>
     /// <param name="parameter">Gives the tensor of a name.</param>

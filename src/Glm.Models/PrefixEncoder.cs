@@ -18,8 +18,8 @@ internal static class PrefixEncoder
     /// <exception cref="GlmException">The encoder is not there, or is that of another model.</exception>
     public static LanguageModel Apply(TensorStore store, LanguageModel model, Workers workers)
     {
-        if (model.Config is not (ChatGlm6BConfig or ChatGlm2Config))
-            throw new GlmException($"{store.Path}: expected a ChatGLM for an adapter of P-Tuning v2, found the architecture {model.Config.Architecture}");
+        if (!Fits(model))
+            throw new GlmException($"{store.Path}: expected a ChatGLM or GLM-130B for an adapter of P-Tuning v2, found the architecture {model.Config.Architecture}");
         string prefix = store.FindInfo("transformer." + Name + "embedding.weight") is not null ? "transformer." + Name : Name;
         int width = 2 * model.NumLayers * model.Heads.KeyValueHeads * model.Heads.HeadSize;
         var embedding = store[prefix + "embedding.weight"];
@@ -29,6 +29,16 @@ internal static class PrefixEncoder
         var adapted = model.With(name => model.Parameters.First(p => p.Name == name).Tensor);
         adapted.VirtualTokens = VirtualTokens.Of(model.Config.Shape, projected ? Project(store, prefix, embedding, width, workers) : embedding);
         return adapted;
+    }
+
+    /// <summary>Whether an architecture takes virtual tokens.</summary>
+    public static bool Fits(LanguageModel model) => model.Config is ChatGlm6BConfig or ChatGlm2Config or Glm130BConfig;
+
+    /// <summary>Saves virtual tokens as an embedding without a projection, in the file that <see cref="Apply"/> reads.</summary>
+    public static void Save(string path, LanguageModel model, VirtualTokens tokens)
+    {
+        var embedding = tokens.KeyValues(model.Config.Shape);
+        TorchWriter.Write(Path.Combine(path, "pytorch_model.bin"), [new TensorEntry("transformer." + Name + "embedding.weight", DType.Float32, embedding.Shape.ToArray(), () => embedding)]);
     }
 
     private static Tensor Project(TensorStore store, string prefix, Tensor embedding, int width, Workers workers)

@@ -8,7 +8,7 @@ namespace Glm.Models;
 /// </summary>
 public sealed class VirtualTokens
 {
-    private VirtualTokens(int count, Tensor[] layers) => (Count, Layers) = (count, layers);
+    private VirtualTokens(int count, IReadOnlyList<Tensor> layers) => (Count, Layers) = (count, layers);
 
     /// <summary>Number of virtual tokens.</summary>
     public int Count { get; }
@@ -16,8 +16,33 @@ public sealed class VirtualTokens
     /// <summary>Memory they take.</summary>
     internal long Bytes => Layers.Sum(layer => layer.Bytes);
 
-    /// <summary>For each layer rows of its fused projection <c>[tokens, queries, keys and values]</c>, whose queries mean nothing.</summary>
-    internal IReadOnlyList<Tensor> Layers { get; }
+    /// <summary>For each layer rows of its fused projection <c>[tokens, queries, keys and values]</c>, whose queries mean nothing. What is trained.</summary>
+    public IReadOnlyList<Tensor> Layers { get; }
+
+    /// <summary>Virtual tokens that are, to begin with, rows of the fused projections of a model, rotated as they are there.</summary>
+    /// <param name="layers">For each layer float32 rows <c>[tokens, queries, keys and values]</c>.</param>
+    public static VirtualTokens FromProjections(IReadOnlyList<Tensor> layers) => new(layers[0].Rows, layers);
+
+    /// <summary>The keys and values in the layout of files (<see cref="Of"/>).</summary>
+    internal Tensor KeyValues(ModelShape shape)
+    {
+        var heads = shape.Heads;
+        int size = heads.HeadSize, columns = 2 * shape.Layers * heads.KeyValueHeads * size;
+        float[] values = new float[Count * columns];
+        for (int layer = 0; layer < Layers.Count; layer++)
+        {
+            float[] rows = Layers[layer].ToArray();
+            for (int token = 0; token < Count; token++)
+                for (int head = 0; head < heads.KeyValueHeads; head++)
+                {
+                    var row = rows.AsSpan(token * Layers[layer].Columns, Layers[layer].Columns);
+                    int target = token * columns + (2 * layer * heads.KeyValueHeads + head) * size, place = head * heads.KeyValueStride;
+                    row.Slice(heads.KeyOffset + place, size).CopyTo(values.AsSpan(target));
+                    row.Slice(heads.ValueOffset + place, size).CopyTo(values.AsSpan(target + heads.KeyValueHeads * size));
+                }
+        }
+        return Tensor.From(values, Count, columns);
+    }
 
     /// <summary>The virtual tokens of a model.</summary>
     /// <param name="shape">The model's.</param>
@@ -44,10 +69,12 @@ public sealed class VirtualTokens
         return new VirtualTokens(count, layers);
     }
 
-    /// <summary>Attention inside segments of whole sequences, each of which sees the virtual tokens as well; they are not trained.</summary>
-    internal LanguageModel.Attend Within(Context context, HeadLayout heads, AttentionSegment[] segments)
+    /// <summary>Attention inside segments of whole sequences, each of which sees the virtual tokens as well.</summary>
+    /// <param name="context">Where to run.</param>
+    /// <param name="segments">The segments, without virtual tokens.</param>
+    /// <param name="attention">The model's attention inside given segments.</param>
+    internal LanguageModel.Attend Within(Context context, AttentionSegment[] segments, Func<AttentionSegment[], LanguageModel.Attend> attention)
     {
-        if (context.Recording) throw new InvalidOperationException("virtual tokens are not trained");
         // The virtual tokens are put before the rows of every segment, and what they attend to is dropped.
         var rows = new List<int>();
         int[] back = new int[segments.Sum(segment => segment.Length)];
@@ -63,12 +90,10 @@ public sealed class VirtualTokens
                 rows.Add(Count + row);
             }
         }
+        var attend = attention(longer);
         return (qkv, layer) =>
         {
-            var all = context.Arena.Allocate(qkv.Type, Count + qkv.Rows, qkv.Columns);
-            all.Slice(0, Count).CopyFrom(Layers[layer]);
-            all.Slice(Count, qkv.Rows).CopyFrom(qkv);
-            var attended = context.Attention(context.SelectRows(all, context.Integers([.. rows])), heads, longer);
+            var attended = attend(context.SelectRows(context.Prepend(Layers[layer], qkv), context.Integers([.. rows])), layer);
             return context.SelectRows(attended, context.Integers(back));
         };
     }

@@ -151,7 +151,7 @@ public sealed record TrainingConfig
     public int PipelineParallel { get; init; } = 1;
 
     /// <summary>In which order a pipeline's stages work.</summary>
-    public PipelineOrder PipelineOrder { get; init; } = PipelineOrder.OneForwardOneBackward;
+    public PipelineSchedule PipelineSchedule { get; init; } = PipelineSchedule.OneForwardOneBackward;
 
     /// <summary>Whether activations are recomputed in the backward pass.</summary>
     public bool Recompute { get; init; }
@@ -218,13 +218,16 @@ public sealed record TrainingConfig
         Converters = { new JsonStringEnumConverter(namingPolicy: null, allowIntegerValues: false) },
     };
 
-    /// <summary>Reads a configuration file (JSON; comments allowed).</summary>
+    /// <summary>
+    /// Reads a configuration file (JSON; comments allowed). With a field <c>base</c>, it changes some fields of that file; relative paths start from the folder of
+    /// the file that is asked for.
+    /// </summary>
     /// <exception cref="GlmException">The file is missing or not JSON, or a field is unknown, missing or impossible.</exception>
     public static TrainingConfig Load(string path)
     {
         try
         {
-            var config = JsonSerializer.Deserialize<TrainingConfig>(File.ReadAllBytes(path), Json) ?? throw new GlmException($"{path}: the file holds null");
+            var config = JsonSerializer.Deserialize<TrainingConfig>(BasedJson.Read(System.IO.Path.GetFullPath(path)), Json) ?? throw new GlmException($"{path}: the file holds null");
             config = config with { Folder = System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))! };
             config.Validate(path);
             return config;
@@ -252,7 +255,10 @@ public sealed record TrainingConfig
         return Glm130BConfig.Load(Resolve(Model));
     }
 
-    private void Validate(string source)
+    /// <summary>Checks every field.</summary>
+    /// <param name="source">What to name in the error.</param>
+    /// <exception cref="GlmException">A field is impossible.</exception>
+    public void Validate(string source)
     {
         _ = Shape.Validated(source);
         Require(Data.Length > 0, "data", "at least one source", "none");

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Glm.Inference;
 using Glm.Models;
+using Glm.Tensors;
 using Glm.Tokenizers;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -66,7 +67,7 @@ public sealed partial class GlmModel : IAsyncDisposable
     /// <summary>Loads a model.</summary>
     /// <param name="path">Its directory or GGUF file; the shipped model if null.</param>
     /// <param name="load">How it is opened.</param>
-    /// <param name="batching">How callers share it; memory for keys and values of about an eighth of the machine's if null.</param>
+    /// <param name="batching">How callers share it.</param>
     /// <param name="name">Its name; that of the directory or file if null.</param>
     /// <param name="logger">Hears of loading and of what goes wrong.</param>
     /// <param name="progress">Hears of the packing of weights, if there is any.</param>
@@ -79,9 +80,10 @@ public sealed partial class GlmModel : IAsyncDisposable
         var loaded = LoadedModel.Open(path, load, progress, warning => LogWarning(logger ?? NullLogger.Instance, warning), cancellation);
         try
         {
-            batching ??= new BatchingOptions { KvPages = StandardPages(loaded) };
+            batching ??= new BatchingOptions();
+            batching = batching with { KvPages = batching.KvPages ?? Pages(loaded, batching, load?.KvMemory) };
             var model = new GlmModel(loaded, new GenerationEngine(loaded.Model, loaded.Workers, batching, loaded.CacheType), name ?? Path.GetFileNameWithoutExtension(Path.TrimEndingDirectorySeparator(loaded.Path)), logger);
-            LogLoaded(model._logger, model.Name, model.LoadTime.TotalSeconds, batching.KvPages);
+            LogLoaded(model._logger, model.Name, model.LoadTime.TotalSeconds, batching.KvPages.Value);
             return model;
         }
         catch
@@ -91,16 +93,13 @@ public sealed partial class GlmModel : IAsyncDisposable
         }
     }
 
-    /// <summary>Pages of keys and values that fit so many bytes.</summary>
-    public static int PagesIn(ModelConfig config, Glm.Tensors.DType cacheType, long bytes) =>
-        (int)Math.Clamp(bytes / (ModelSize.CacheBytesPerToken(config, cacheType) * Glm.Tensors.CachedAttentionOperation.PageTokens), 1, 1 << 20);
-
-    private static int StandardPages(LoadedModel loaded)
+    /// <summary>Pages of keys and values, as many as fit the memory.</summary>
+    private static int Pages(LoadedModel loaded, BatchingOptions batching, long? memory)
     {
-        long memory = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 8;
-        // No more than a full batch of the longest sequences could use.
-        long most = (long)new BatchingOptions().MaxBatch * (loaded.Model.MaxSequenceLength / Glm.Tensors.CachedAttentionOperation.PageTokens + 2);
-        return (int)Math.Clamp(PagesIn(loaded.Model.Config, loaded.CacheType, memory), 8, Math.Max(8, most));
+        long page = ModelSize.CacheBytesPerToken(loaded.Model.Config, loaded.CacheType) * CachedAttentionOperation.PageTokens;
+        if (memory is { } given) return (int)Math.Clamp(given / page, 1, int.MaxValue);
+        long most = (long)batching.MaxBatch * (loaded.Model.MaxSequenceLength / CachedAttentionOperation.PageTokens + 2);
+        return (int)Math.Clamp(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 8 / page, 8, Math.Max(8, most));
     }
 
     /// <summary>Computes a short text, which compiles the code and brings the weights into memory.</summary>

@@ -18,6 +18,9 @@ public sealed record LoadOptions
     /// <summary>How keys and values of past tokens are stored.</summary>
     public DType CacheType { get; init; } = DType.BFloat16;
 
+    /// <summary>Bytes for the keys and values of requests that share the model; an eighth of the machine's if null, but no more than a full batch could use.</summary>
+    public long? KvMemory { get; init; }
+
     /// <summary>How GLM-130B's own tokenizer treats text.</summary>
     public IceOptions? Ice { get; init; }
 

@@ -26,6 +26,12 @@ public sealed record TextOptions
     /// <summary>What is added to the logits of some tokens.</summary>
     public IReadOnlyDictionary<int, float> LogitBias { get; init; } = new Dictionary<int, float>();
 
+    /// <inheritdoc cref="GenerationRequest.PresencePenalty"/>
+    public float PresencePenalty { get; init; }
+
+    /// <inheritdoc cref="GenerationRequest.FrequencyPenalty"/>
+    public float FrequencyPenalty { get; init; }
+
     /// <summary>How many of the most probable tokens are told with each new one; null for no probabilities at all.</summary>
     public int? TopLogprobs { get; init; }
 
@@ -61,6 +67,8 @@ public sealed record TextOptions
                 EndTokens = ends,
             },
             LogitBias = LogitBias,
+            PresencePenalty = PresencePenalty,
+            FrequencyPenalty = FrequencyPenalty,
             TopLogprobs = TopLogprobs,
             ContextLogprobs = PromptLogprobs,
             Constraint = constraint,

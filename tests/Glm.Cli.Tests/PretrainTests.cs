@@ -47,13 +47,13 @@ public sealed class PretrainTests(Vocabulary vocabulary) : IClassFixture<Vocabul
         using var folder = new TemporaryFolder();
         string config = Config(folder, samples: 16);
         CommandRun.Of("pretrain", "--config", config, "--quiet").Success();
-        string[] checkpoints = [.. Directory.GetFiles(folder["run/checkpoints"], "tensors.safetensors", SearchOption.AllDirectories).Order(StringComparer.Ordinal)];
+        string[] checkpoints = [.. Directory.GetFiles(folder["run/checkpoints"], "rank-00000.safetensors", SearchOption.AllDirectories).Order(StringComparer.Ordinal)];
         Assert.Equal(2, checkpoints.Length);
         Truncate(checkpoints[1]);
         var resumed = CommandRun.Of("pretrain", "--config", config, "--resume", "--quiet");
         Assert.Contains("4 steps", resumed.Success());
         Assert.Contains("step-00000004", resumed.Error);
-        foreach (string file in Directory.GetFiles(folder["run/checkpoints"], "tensors.safetensors", SearchOption.AllDirectories)) Truncate(file);
+        foreach (string file in Directory.GetFiles(folder["run/checkpoints"], "rank-00000.safetensors", SearchOption.AllDirectories)) Truncate(file);
         var refused = CommandRun.Of("pretrain", "--config", config, "--resume", "--quiet");
         Assert.Equal(CommandLine.Failure, refused.Code);
         Assert.Contains("checkpoint", refused.Error.TrimEnd('\n').Split('\n')[^1]);

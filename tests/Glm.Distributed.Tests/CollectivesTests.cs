@@ -46,9 +46,7 @@ public sealed class CollectivesTests
     [MpiFact]
     public void A_process_that_hangs_ends_the_job()
     {
-        Environment.SetEnvironmentVariable(MpiJob.SilenceVariable, "4");
-        var process = Mpirun.Start(3, Program, "hang");
-        Environment.SetEnvironmentVariable(MpiJob.SilenceVariable, null);
+        var process = Mpirun.Start(3, [Program, "hang"], (MpiJob.SilenceVariable, "4"));
         string? line;
         while ((line = process.StandardOutput.ReadLine()) is not null && !line.StartsWith("rank 1 ", StringComparison.Ordinal)) { }
         string id = line!.Split(' ')[^1];

@@ -24,11 +24,11 @@ public sealed class ParallelTrainerTests
         { 2, 1, 1, "" },
         { 1, 2, 1, "" },
         { 1, 1, 2, "" },
-        { 1, 2, 1, """, "pipeline_order": "gpipe" """ },
+        { 1, 2, 1, """, "pipeline_schedule": "gpipe" """ },
         { 1, 4, 1, "" },
         { 1, 1, 3, "" }, // shares of unequal size, and of micro-batches
         { 2, 2, 2, "" },
-        { 2, 2, 2, """, "recompute": true, "pipeline_order": "gpipe" """ },
+        { 2, 2, 2, """, "recompute": true, "pipeline_schedule": "gpipe" """ },
     };
 
     [Theory]

@@ -151,6 +151,34 @@ public sealed partial class StabilityTests
         Assert.Equal(run.Config.Shape.Normalization, model.Config.Normalization);
     }
 
+    [Fact]
+    public void A_configuration_may_build_on_another()
+    {
+        using var run = new TinyRun(""", "seed": 7""");
+        File.WriteAllText(run.In("other.json"), """{ "base": "run.json", "lr": 2e-3 /* lower */, "spikes": { "limit": 2 }, }""");
+        File.WriteAllText(run.In("third.json"), """{ "base": "other.json", "normalization": "pre-ln" }""");
+        var config = TrainingConfig.Load(run.In("third.json"));
+        Assert.Equal((7UL, 2e-3, 2, Normalization.PreLn), (config.Seed, config.Lr, config.Spikes!.Limit, config.Shape.Normalization));
+        File.WriteAllText(run.In("other.json"), """{ "base": "other.json" }""");
+        Assert.Contains("build on one another", Assert.Throws<GlmException>(() => TrainingConfig.Load(run.In("other.json"))).Message);
+        File.WriteAllText(run.In("other.json"), """{ "base": "missing.json" }""");
+        Assert.Contains("missing.json", Assert.Throws<GlmException>(() => TrainingConfig.Load(run.In("other.json"))).Message);
+        File.WriteAllText(run.In("other.json"), """{ "base": 3 }""");
+        Assert.Contains("name of a file", Assert.Throws<GlmException>(() => TrainingConfig.Load(run.In("other.json"))).Message);
+    }
+
+    /// <summary>The study that ships can be read, and each of its runs says what it is named after.</summary>
+    [Fact]
+    public void The_stability_study_names_its_runs_apart()
+    {
+        string[] files = [.. Directory.GetFiles(Path.Combine(TestFiles.Repository, "configs", "experiments"), "stability*.json").Where(file => !file.EndsWith("-shape.json"))];
+        var configs = files.Select(TrainingConfig.Load).ToList();
+        Assert.Equal(files.Length, configs.Select(config => config.Output).Distinct().Count());
+        Assert.Equal(4, configs.Select(config => config.Shape.Normalization).Distinct().Count());
+        Assert.Contains(configs, config => config.Softmax == Precision.Float16);
+        Assert.Single(configs.Select(config => (config.Lr, config.TrainSamples, config.Seed)).Distinct());
+    }
+
     [Theory]
     [InlineData(""", "softmax": "float16" """, "softmax")]
     [InlineData(""", "precision": "float16", "softmax": "bfloat16" """, "softmax")]

@@ -14,7 +14,8 @@ internal static class Mpirun
     /// <summary>Starts a .NET program as so many ranks.</summary>
     /// <param name="ranks">Number of processes.</param>
     /// <param name="arguments">The program's assembly and its arguments.</param>
-    public static Process Start(int ranks, params IEnumerable<string> arguments)
+    /// <param name="environment">Variables of the ranks.</param>
+    public static Process Start(int ranks, IEnumerable<string> arguments, params (string Name, string Value)[] environment)
     {
         var start = new ProcessStartInfo("mpirun", ["-n", ranks.ToString(), "--oversubscribe", "--bind-to", "none", "dotnet", .. arguments])
         {
@@ -23,7 +24,8 @@ internal static class Mpirun
             RedirectStandardInput = true,
         };
         // Tests run as root in containers, where one process may not read another's memory.
-        foreach (var (name, value) in new[] { ("OMPI_ALLOW_RUN_AS_ROOT", "1"), ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"), ("OMPI_MCA_btl_vader_single_copy_mechanism", "none"), ("DOTNET_TieredPGO", "0") })
+        (string, string)[] always = [("OMPI_ALLOW_RUN_AS_ROOT", "1"), ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"), ("OMPI_MCA_btl_vader_single_copy_mechanism", "none")];
+        foreach (var (name, value) in always.Concat(environment))
             start.Environment[name] = value;
         return Process.Start(start)!;
     }
@@ -58,4 +60,10 @@ public sealed class MpiFactAttribute : FactAttribute
 public sealed class MpiTheoryAttribute : TheoryAttribute
 {
     public MpiTheoryAttribute() => Skip = Mpirun.Missing;
+}
+
+/// <summary>A test of a slow suite with ranks as processes.</summary>
+public sealed class LongMpiFactAttribute : FactAttribute
+{
+    public LongMpiFactAttribute() => Skip = Mpirun.Missing ?? (Environment.GetEnvironmentVariable("GLM_LONG") == "1" ? null : "slow: runs with ./test.sh --long");
 }

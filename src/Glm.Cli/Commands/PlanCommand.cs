@@ -31,19 +31,19 @@ internal static class PlanCommand
         var sequence = Given("--seq-length", "Training: tokens of a row");
         var steps = Given("--steps", "Training: optimiser steps of the run");
         var keep = new Option<bool>("--keep-activations") { Description = "Training: keep activations, instead of computing layers again in the backward pass" };
-        var order = new Option<string?>("--pipeline-order") { HelpName = "1f1b|gpipe", Description = "Training: the order in which stages compute" }.AcceptOnlyFromAmong("1f1b", "gpipe");
+        var schedule = new Option<string?>("--schedule") { HelpName = "1f1b|gpipe", Description = "Training: the order in which stages compute" }.AcceptOnlyFromAmong("1f1b", "gpipe");
         var stepTime = new Option<double?>("--step-time") { HelpName = "SECONDS", Description = "Training: the measured time of a full step, to say what the devices did in it (default: the estimate)" };
         var timeline = new Option<string[]>("--timeline") { HelpName = "FILE", Description = "Training: write the simulated step, as .svg or as .json for chrome://tracing" };
         var json = Options.Json();
         return new ExampleCommand("plan", "What training and inference take on given hardware: memory, time, pipeline, utilisation, energy",
             "glm plan --cluster dgx-a100", "glm plan --step-time 88.5", "glm plan --cluster rtx-3090-4", "glm plan --model glm-10b --cluster my.yaml --tensor-parallel 4 --pipeline-parallel 2 --global-batch 512 --timeline step.svg")
         {
-            model, cluster, tensors, stages, microBatch, globalBatch, sequence, steps, keep, order, stepTime, timeline, json,
+            model, cluster, tensors, stages, microBatch, globalBatch, sequence, steps, keep, schedule, stepTime, timeline, json,
         }.Does((parse, _) =>
         {
             var config = ConfigOf(parse.GetValue(model)!);
             var hardware = Cluster.Load(parse.GetValue(cluster)!);
-            bool asked = new Option[] { tensors, stages, globalBatch, microBatch, sequence, steps, keep, order, stepTime, timeline }.Any(option => parse.GetResult(option) is { Implicit: false });
+            bool asked = new Option[] { tensors, stages, globalBatch, microBatch, sequence, steps, keep, schedule, stepTime, timeline }.Any(option => parse.GetResult(option) is { Implicit: false });
             TrainingPlan? training = null;
             if (asked || (hardware.Training is not null && config is Glm130BConfig))
             {
@@ -58,7 +58,7 @@ internal static class PlanCommand
                     SeqLength = parse.GetValue(sequence) ?? layout.SeqLength,
                     Steps = parse.GetValue(steps) ?? layout.Steps,
                     Recompute = layout.Recompute && !parse.GetValue(keep),
-                    PipelineOrder = parse.GetValue(order) switch { "1f1b" => PipelineOrder.OneForwardOneBackward, "gpipe" => PipelineOrder.GPipe, _ => layout.PipelineOrder },
+                    Schedule = parse.GetValue(schedule) switch { "1f1b" => PipelineSchedule.OneForwardOneBackward, "gpipe" => PipelineSchedule.GPipe, _ => layout.Schedule },
                 }, parse.GetValue(stepTime));
                 foreach (string file in parse.GetValue(timeline) ?? []) WriteTimeline(file, training.Simulation);
             }
@@ -93,7 +93,7 @@ internal static class PlanCommand
         Time = new Axis("seconds"),
         Rows = [.. Enumerable.Range(0, simulation.Stages).Select(stage => $"stage {stage}")],
         Kinds = ["forward", "backward"],
-        Blocks = [.. simulation.Tasks.Select(task => new TimelineBlock(task.Stage, task.Start, task.End, task.Forward ? 0 : 1, $"{task.MicroBatch}"))],
+        Blocks = [.. simulation.Tasks.Select(task => new TimelineBlock(task.Stage, task.Start, task.End, task.Task.Forward ? 0 : 1, $"{task.Task.MicroBatch}"))],
     };
 
     private static void Show(IAnsiConsole screen, string name, ModelConfig config, Cluster cluster, TrainingPlan? training, InferencePlan[] inference)

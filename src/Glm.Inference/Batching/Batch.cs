@@ -33,7 +33,7 @@ internal sealed class Batch(Session session, BatchingOptions options)
 
     /// <summary>What it has done, for any thread; without what the queue knows.</summary>
     public EngineStatistics Statistics => new(
-        0, _runningCount, _steps, _contextTokens, _sharedTokens, _newTokens, _draftedTokens, _acceptedTokens, _finished, _cancelled, _failed, 0, _preempted, _usedPages, options.KvPages,
+        0, _runningCount, _steps, _contextTokens, _sharedTokens, _newTokens, _draftedTokens, _acceptedTokens, _finished, _cancelled, _failed, 0, _preempted, _usedPages, session.Cache.MaxPages,
         Stopwatch.GetElapsedTime(0, _busyTicks));
 
     /// <summary>Takes requests out of the queue as long as there is room, and drops those that are cancelled or overdue.</summary>

@@ -16,6 +16,7 @@ internal sealed class BatchEntry
     private readonly long _arrived = Stopwatch.GetTimestamp();
     private readonly TaskCompletionSource<GenerationResult> _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly CancellationTokenRegistration _cancelled;
+    private readonly Dictionary<int, int> _generated = []; // how often, where that is penalised
     private int[] _ids, _positions, _blocks = [], _drafts = [];
     private int _told; // tokens of the context that were told with their probabilities
     private int? _endToken;
@@ -140,6 +141,7 @@ internal sealed class BatchEntry
     {
         if (Request.TopLogprobs is not null) logits.CopyTo(scratch);
         foreach (var (id, bias) in Request.LogitBias) logits[id] = Math.Clamp(logits[id] + bias, LogitMath.Forbidden, -LogitMath.Forbidden);
+        foreach (var (id, times) in _generated) logits[id] -= Request.PresencePenalty + times * Request.FrequencyPenalty;
         Request.Constraint?.Mask(logits);
         int token = _strategy.Step(logits, logits.Length)[0].Token;
         if (Length == ContextLength) _firstToken = Stopwatch.GetElapsedTime(_arrived);
@@ -153,6 +155,7 @@ internal sealed class BatchEntry
         Reserve(Length + 1);
         _ids[Length] = token;
         Place(Length++);
+        if (Request.PresencePenalty != 0 || Request.FrequencyPenalty != 0) _generated[token] = _generated.GetValueOrDefault(token) + 1;
         bool goOn = Request.OnToken?.Invoke(Request.TopLogprobs is { } top ? Told(token, scratch, top) : new GeneratedToken(token, float.NaN, None)) ?? true;
         return !goOn ? FinishReason.Stop : Length - ContextLength == Room ? FinishReason.Length : null;
     }

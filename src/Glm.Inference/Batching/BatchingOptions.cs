@@ -12,8 +12,11 @@ public sealed record BatchingOptions
     /// <summary>Tokens of contexts that a causal model reads in one step, beside the tokens that are generated in it; so long a step may take.</summary>
     public int PromptTokensPerStep { get; init; } = 256;
 
-    /// <summary>Pages of 64 tokens that keys and values may take.</summary>
-    public int KvPages { get; init; } = 1024;
+    /// <summary>Pages of 64 tokens that keys and values may take; <see cref="StandardPages"/> if null, unless whoever makes the engine knows better.</summary>
+    public int? KvPages { get; init; }
+
+    /// <summary>See <see cref="KvPages"/>.</summary>
+    public const int StandardPages = 1024;
 
     /// <summary>Finished sequences whose keys and values are kept for later requests, as far as there is room.</summary>
     public int KeptSequences { get; init; } = 64;

@@ -34,9 +34,10 @@ public sealed class GenerationEngine : IAsyncDisposable
     public GenerationEngine(LanguageModel model, Workers workers, BatchingOptions? options = null, DType cacheType = DType.Float32)
     {
         _options = (options ?? new BatchingOptions()).Validated();
-        _session = new Session(model, workers, cacheType: cacheType, maxPages: _options.KvPages);
+        int pages = _options.KvPages ?? BatchingOptions.StandardPages;
+        _session = new Session(model, workers, cacheType: cacheType, maxPages: pages);
         _batch = new Batch(_session, _options);
-        LongestSequence = Math.Min(model.MaxSequenceLength, (_options.KvPages - _session.Cache.PagesOf(0)) * CachedAttentionOperation.PageTokens);
+        LongestSequence = Math.Min(model.MaxSequenceLength, (pages - _session.Cache.PagesOf(0)) * CachedAttentionOperation.PageTokens);
         _thread = new Thread(Run) { IsBackground = true, Name = "glm engine" };
         _thread.Start();
     }
@@ -141,6 +142,8 @@ public sealed class GenerationEngine : IAsyncDisposable
         if (request.TopLogprobs is < 0) throw new GlmException($"logprobs: expected 0 or more, found {request.TopLogprobs}");
         foreach (var (id, bias) in request.LogitBias)
             if ((uint)id >= (uint)Model.VocabSize || !float.IsFinite(bias)) throw new GlmException($"logit_bias: expected a number for an id below {Model.VocabSize}, found {bias} for {id}");
+        if (!float.IsFinite(request.PresencePenalty)) throw new GlmException($"presence_penalty: expected a number, found {request.PresencePenalty}");
+        if (!float.IsFinite(request.FrequencyPenalty)) throw new GlmException($"frequency_penalty: expected a number, found {request.FrequencyPenalty}");
         request.Sampling.Validated();
     }
 

@@ -15,6 +15,12 @@ public sealed record GenerationRequest
     /// <summary>What is added to the logits of some tokens before one is chosen.</summary>
     public IReadOnlyDictionary<int, float> LogitBias { get; init; } = new Dictionary<int, float>();
 
+    /// <summary>What is taken from the logit of a token that was generated already; OpenAI's presence_penalty.</summary>
+    public float PresencePenalty { get; init; }
+
+    /// <summary>What is taken from it for every time that it was generated; OpenAI's frequency_penalty.</summary>
+    public float FrequencyPenalty { get; init; }
+
     /// <summary>Which tokens may come; null for any.</summary>
     public ITokenConstraint? Constraint { get; init; }
 

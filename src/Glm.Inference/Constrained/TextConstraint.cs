@@ -59,8 +59,15 @@ public sealed record TextConstraint
 
     private TextConstraint Tried()
     {
-        Compile();
-        return this;
+        try
+        {
+            Compile();
+            return this;
+        }
+        catch (InvalidOperationException error)
+        {
+            throw new GlmException("constraint: expected text, found half of a surrogate pair", error);
+        }
     }
 
     private static JsonNode Parse(string schema)

@@ -3,12 +3,15 @@ namespace Glm.Tensors;
 /// <summary>y = x W^T + b, plus what an adapter of the weight adds.</summary>
 public static unsafe class LinearOperation
 {
+    /// <summary>Rows of a packed weight that a backward pass unpacks at a time.</summary>
+    private const int UnpackedRows = 256;
+
     /// <summary>
     /// y = x W^T + b with x <c>[rows, in]</c>, W <c>[out, in]</c> (dense or quantised by output row) and b <c>[out]</c> or null.
     /// </summary>
     /// <remarks>
     /// dx = dy W, dW = s dy^T x, db = the column sums of dy, with s = <paramref name="weightGradientScale"/> (embedding-gradient shrink of a tied
-    /// head, spec 4.2). A quantised weight is frozen: only dx is computed. A <see cref="Tensor.Addition"/> of the weight is two more products of this kind.
+    /// head, spec 4.2). A quantised weight is frozen: only dx is computed, from the numbers that it stands for. A <see cref="Tensor.Addition"/> of the weight is two more products of this kind.
     /// </remarks>
     /// <param name="context">Where to run.</param>
     /// <param name="x">Input <c>[…, in]</c>.</param>
@@ -37,7 +40,7 @@ public static unsafe class LinearOperation
             if (x.RequiresGradient)
             {
                 var dx = context.GradientOf(x, out bool first);
-                MatMul.Multiply(context.Workers, dy.AsMatrix(), weight.AsMatrix(), dx.AsMatrix(), 1, first ? 0 : 1, null, Isa.Current);
+                AddInputGradient(context, dy, weight, dx, first);
             }
             if (weightWanted)
             {
@@ -47,6 +50,48 @@ public static unsafe class LinearOperation
             }
             if (biasWanted) AddColumnSums(context, dy, bias!);
         });
+    }
+
+    /// <summary>dx = dy W, or added to it; some rows of the weight after others where they have to be read or unpacked first.</summary>
+    private static void AddInputGradient(Context context, Tensor dy, Tensor weight, Tensor dx, bool first)
+    {
+        if (weight.IsPacked)
+        {
+            var mark = context.Arena.Mark;
+            var unpacked = context.Arena.Allocate(DType.Float32, Math.Min(UnpackedRows, weight.Rows), weight.Columns);
+            for (int row = 0; row < weight.Rows; row += UnpackedRows)
+            {
+                int begin = row, rows = Math.Min(UnpackedRows, weight.Rows - row);
+                context.ForRows(rows, (start, end, _) =>
+                {
+                    for (int i = start; i < end; i++) TensorRows.Read(weight, begin + i, unpacked.Floats + (long)i * weight.Columns);
+                });
+                Add(new Matrix(unpacked.Data, DType.Float32, rows, weight.Columns, weight.Columns), begin);
+            }
+            context.Arena.Release(mark);
+        }
+        else if (weight.Streamed is { } streamed)
+        {
+            for (int piece = 0; piece < streamed.Pieces; piece++)
+            {
+                var (start, end) = streamed.Units(piece);
+                try
+                {
+                    Add(new Matrix(streamed.Stream.Acquire(streamed, piece), weight.Type, end - start, weight.Columns, weight.Columns), start);
+                }
+                finally
+                {
+                    streamed.Stream.Release(streamed, piece);
+                }
+            }
+        }
+        else Add(weight.AsMatrix(), 0);
+
+        void Add(in Matrix rows, int begin)
+        {
+            MatMul.Multiply(context.Workers, dy.AsMatrix().Part(0, begin, dy.Rows, rows.Rows), rows, dx.AsMatrix(), 1, first ? 0 : 1, null, Isa.Current);
+            first = false;
+        }
     }
 
     /// <summary>y = x W^T + bias, by the kernel of the weight's kind.</summary>

@@ -13,8 +13,8 @@ public static class ChromeTrace
             .Select(stage => (object)new { name = "thread_name", ph = "M", pid = 0, tid = stage, args = new { name = $"stage {stage}" } })
             .Concat(simulation.Tasks.Select(task => (object)new
             {
-                name = $"{(task.Forward ? "forward" : "backward")} {task.MicroBatch}",
-                cat = task.Forward ? "forward" : "backward",
+                name = $"{(task.Task.Forward ? "forward" : "backward")} {task.Task.MicroBatch}",
+                cat = task.Task.Forward ? "forward" : "backward",
                 ph = "X",
                 ts = task.Start * 1e6,
                 dur = (task.End - task.Start) * 1e6,

@@ -31,7 +31,7 @@ public sealed record TrainingLayout
     public bool Recompute { get; init; } = true;
 
     /// <summary>The order in which stages compute.</summary>
-    public PipelineOrder PipelineOrder { get; init; }
+    public PipelineSchedule Schedule { get; init; }
 
     /// <summary>Optimiser steps of the run; 0 to plan one step alone.</summary>
     public long Steps { get; init; }

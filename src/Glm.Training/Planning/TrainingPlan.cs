@@ -137,7 +137,7 @@ public sealed class TrainingPlan
     private StageMemory MemoryOf(ModelPart part, int stage)
     {
         double parameters = ParametersOf(part);
-        int layers = part.EndLayer - part.FirstLayer, inFlight = PipelineSchedule.InFlight(_layout.PipelineOrder, stage, _stages.Length, MicroBatches);
+        int layers = part.EndLayer - part.FirstLayer, inFlight = PipelineOrder.InFlight(_layout.Schedule, _stages.Length, stage, MicroBatches);
         // Korthikanti et al. 2022, equation 2, which holds for a gated unit of 8/3 h too: bytes that the backward pass of a layer needs.
         double layer = MicroTokens * _model.HiddenSize * (34 + 5.0 * _model.NumAttentionHeads * _layout.SeqLength / _model.HiddenSize) / _layout.TensorParallel;
         double kept = _layout.Recompute ? BoundaryBytes / _layout.TensorParallel : layer;
@@ -167,7 +167,7 @@ public sealed class TrainingPlan
         double device = _cluster.Device.Tflops * 1e12 * _cluster.Device.Efficiency, tensors = LinkGbS(_layout.TensorParallel) * 1e9;
         double reduce = _layout.TensorParallel > 1 ? 2 * RingBytes(BoundaryBytes, _layout.TensorParallel) / tensors : 0; // of a layer and pass
         double transfer = _stages.Length > 1 ? BoundaryBytes / _layout.TensorParallel / (LinkGbS(_layout.TensorParallel * _stages.Length) * 1e9) : 0;
-        return PipelineSimulation.Run(_layout.PipelineOrder, [.. _stages.Select(Times)], MicroBatchesOf(batch), transfer);
+        return PipelineSimulation.Run(_layout.Schedule, [.. _stages.Select(Times)], MicroBatchesOf(batch), transfer);
 
         (double Forward, double Backward) Times(ModelPart part)
         {

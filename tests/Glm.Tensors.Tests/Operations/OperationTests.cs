@@ -83,6 +83,53 @@ public sealed class OperationTests
             type, [Input.Of(type, 3, Inner), Input.Of(DType.Float32, Outer)]);
     }
 
+    /// <summary>Gradients pass through weights of every packed kind as through the numbers that they stand for, several pieces of rows included.</summary>
+    [Theory]
+    [InlineData(DType.Q4_0, 33, 64)]
+    [InlineData(DType.Q8_0, 600, 32)]
+    [InlineData(DType.Int8, 530, 36)]
+    [InlineData(DType.Int4, 40, 66)]
+    public void Gradients_pass_through_packed_weights(DType type, int outer, int inner)
+    {
+        using var workers = new Workers(2);
+        var context = new Context(workers);
+        var random = new Random(6);
+        byte[] bytes = new byte[type.Bytes((long)outer * inner)];
+        random.NextBytes(bytes);
+        Tensor weight;
+        if (type.IsBlock())
+        {
+            weight = Tensor.Allocate(type, outer, inner);
+            weight.CopyFrom(OperationCheck.Values(Input.Of(DType.Float32, outer, inner), random));
+        }
+        else
+        {
+            var stored = Tensor.Allocate(DType.Int8, outer, bytes.Length / outer);
+            stored.CopyBytesFrom(bytes);
+            weight = stored.AsQuantized(outer, inner, Tensor.From([.. Enumerable.Range(0, outer).Select(_ => random.NextSingle() / 64)], outer).To(DType.Float16));
+        }
+        float[] x = OperationCheck.Values(Input.Of(DType.Float32, 5, inner), random), dy = OperationCheck.Values(Input.Of(DType.Float32, 5, outer), random);
+        float[] expected = Gradient(weight), found = Gradient(weight.Pack(workers));
+        OperationCheck.RequireClose("gradient", Array.ConvertAll(expected, g => (double)g), found, 1e-6);
+        Assert.Contains(expected, g => Math.Abs(g) > 0.1);
+
+        float[] Gradient(Tensor matrix)
+        {
+            var input = Tensor.From(x, 5, inner);
+            input.RequiresGradient = true;
+            context.Reset();
+            context.Record();
+            // Twice, so that the second gradient is added to the first.
+            var y = context.Residual(context.Linear(input, matrix), context.Linear(input, matrix), 0.5f);
+            OperationCheck.Backward(context, y, dy);
+            return input.Gradient!.ToArray();
+        }
+    }
+
+    [Fact]
+    public void Rows_put_before_others_have_their_part_of_the_gradient() => OperationCheck.Require(
+        (context, t) => context.Prepend(t[0], t[1]), x => [.. x[0], .. x[1]], DType.Float32, [Input.Of(DType.Float32, 2, 17), Input.Of(DType.Float32, 3, 17)]);
+
     [Theory]
     [MemberData(nameof(Shapes))]
     public void LayerNorm(DType type, int rows, int columns)

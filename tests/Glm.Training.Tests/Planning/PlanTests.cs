@@ -48,7 +48,7 @@ public sealed class PlanTests : IDisposable
     public void GPipe_keeps_all_micro_batches_and_waits_as_long()
     {
         var layout = DgxA100.Training! with { Steps = 0 };
-        TrainingPlan one = new(Presets.All["glm-130b"], DgxA100, layout), other = new(Presets.All["glm-130b"], DgxA100, layout with { PipelineOrder = PipelineOrder.GPipe });
+        TrainingPlan one = new(Presets.All["glm-130b"], DgxA100, layout), other = new(Presets.All["glm-130b"], DgxA100, layout with { Schedule = PipelineSchedule.GPipe });
         Assert.True(other.Memory[^1].Activations > 20 * one.Memory[^1].Activations / 8);
         Assert.Equal(one.EstimatedSeconds, other.EstimatedSeconds, one.EstimatedSeconds * 0.03);
         Assert.Null(one.Run);

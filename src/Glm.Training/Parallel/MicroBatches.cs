@@ -23,17 +23,17 @@ internal sealed class MicroBatches(TrainingConfig config, Workers workers, Paral
     {
         var losses = new StepLosses();
         var underWay = new Queue<Pass>();
-        int rows = config.MicroBatch, mine = Mine(samples.Length / rows), forward = 0, back = 0;
+        int rows = config.MicroBatch, mine = Mine(samples.Length / rows);
         double share = (double)rows / samples.Length;
-        foreach (bool isForward in PipelineSchedule.Of(config.PipelineOrder, layout.Stage, layout.Stages, mine))
+        foreach (var (isForward, number) in PipelineOrder.Of(config.PipelineSchedule, layout.Stages, layout.Stage, mine))
         {
             if (isForward)
             {
-                var numbers = samples.AsSpan(rows * (layout.Data.Rank + (forward++ * layout.Data.Size)), rows);
+                var numbers = samples.AsSpan(rows * (layout.Data.Rank + (number * layout.Data.Size)), rows);
                 underWay.Enqueue(Forward(data.Training(numbers), CounterKey(config.Seed, numbers[0]), share, losses));
                 continue;
             }
-            if (++back == mine) last();
+            if (number == mine - 1) last();
             Backward(underWay.Dequeue(), (float)(share * scale));
         }
         Pipeline.Flush();

@@ -1,0 +1,115 @@
+using System.CommandLine;
+using System.Text.Json.Nodes;
+using Glm.Inference;
+using Glm.Server;
+using Microsoft.Extensions.Logging;
+
+namespace Glm.Cli.Commands;
+
+/// <summary><c>glm serve</c>: models behind the OpenAI API, and a page for people.</summary>
+internal static class ServeCommand
+{
+    public static Command Create(Terminal terminal)
+    {
+        var models = new Option<string[]>("--model") { HelpName = "[NAME=]PATH", Description = "Directory or GGUF file of a model, may be given several times; the first is the one of requests that name none (default: the one that ships)" };
+        var config = new Option<string?>("--config") { HelpName = "FILE", Description = $"JSON file with options of the server; variables {ServerOptions.VariablePrefix}PORT and so on come before it, the command line before both" };
+        var host = new Option<string?>("--host") { HelpName = "ADDRESS", Description = "Address to listen at: 127.0.0.1, which only this machine reaches, unless told otherwise; 0.0.0.0 for all" };
+        var port = new Option<int?>("--port") { HelpName = "N", Description = "Port to listen at; 0 for any free one (default: 8080)" };
+        var batch = Options.Number("--batch", "N", "Requests that are generated together", 16, 1, 1024);
+        var queue = Options.Number("--queue", "N", "Requests that may wait; more are refused", 256, 1, 1 << 20);
+        var prompt = Options.Number("--prompt-tokens", "N", "Tokens of prompts that are read in one step, so long as which others wait", 256, 1, 1 << 16);
+        var draft = Options.Number("--draft-tokens", "N", "Tokens that are guessed from the text where few requests run; results are the same", 0, 0, 64);
+        var kvMemory = new Option<long?>("--kv-memory")
+        {
+            HelpName = "SIZE",
+            Description = "Memory for keys and values of each model, such as 2GB (default: an eighth of the machine's, at most what a full batch could use)",
+            CustomParser = result =>
+            {
+                if (Units.TryParseBytes(result.Tokens[^1].Value, out long bytes) && bytes > 0) return bytes;
+                result.AddError($"--kv-memory: expected a size such as 2GB, found {result.Tokens[^1].Value}");
+                return null;
+            },
+        };
+        var newKey = new Option<string?>("--new-key") { HelpName = "NAME", Description = "Print a new API key, and what the configuration has to say of it; serves nothing" };
+        var jsonLogs = new Option<bool>("--json-logs") { Description = "Logs as lines of JSON" };
+        var kvCache = Options.KvCache();
+        var adapter = Options.Adapter();
+        var memory = Options.Memory();
+        var threads = Options.Threads();
+        var quiet = Options.Quiet();
+        return new ExampleCommand("serve", "Serve models over HTTP as OpenAI does, with a page for people at /",
+            "glm serve", "glm serve --model chat=chatglm3-6b-q4_0.gguf --port 9000", "glm serve --host 0.0.0.0 --config serve.json", "glm serve --new-key alice")
+        {
+            models, config, host, port, batch, queue, prompt, draft, kvMemory, newKey, jsonLogs, adapter, kvCache, memory, threads, quiet,
+        }.Does((parse, cancellation) =>
+        {
+            if (parse.GetValue(newKey) is { } name)
+            {
+                PrintKey(terminal, name);
+                return;
+            }
+            var flags = new JsonObject();
+            if (parse.GetValue(host) is { } address) flags["host"] = address;
+            if (parse.GetValue(port) is { } number) flags["port"] = number;
+            var options = ServerOptions.Read(parse.GetValue(config), Variables(), flags);
+            var batching = new BatchingOptions
+            {
+                MaxBatch = parse.GetValue(batch),
+                MaxQueue = parse.GetValue(queue),
+                PromptTokensPerStep = parse.GetValue(prompt),
+                DraftTokens = parse.GetValue(draft),
+            };
+            var load = new LoadOptions { Threads = parse.GetValue(threads), Memory = parse.GetValue(memory), CacheType = Options.CacheType(parse.GetValue(kvCache)), Adapter = parse.GetValue(adapter), KvMemory = parse.GetValue(kvMemory) };
+            string?[] paths = parse.GetValue(models) is { Length: > 0 } given ? [.. given] : [(string?)null];
+            if (load.Memory is not null && paths.Length > 1) throw new UsageException("--memory is for one model");
+            RunAsync(terminal, options, paths, load, batching, parse.GetValue(jsonLogs), parse.GetValue(quiet), cancellation).GetAwaiter().GetResult();
+        });
+    }
+
+    private static async Task RunAsync(
+        Terminal terminal, ServerOptions options, string?[] paths, LoadOptions load, BatchingOptions batching, bool jsonLogs, bool quiet, CancellationToken cancellation)
+    {
+        using var line = new ProgressLine(terminal, quiet);
+        await using var server = await GlmServer.StartAsync(options, (loggers, stop) => Load(paths, load, batching, loggers, Opening.Packing(line), stop), logging => Log(logging, jsonLogs, quiet), cancellation).ConfigureAwait(false);
+        terminal.Out.WriteLine(server.Address);
+        terminal.Out.Flush();
+        if (!quiet && !jsonLogs) terminal.Error.WriteLine($"Ctrl-C stops; requests under way have {options.DrainSeconds} s to finish.");
+        await Task.Delay(Timeout.Infinite, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
+    private static List<GlmModel> Load(
+        string?[] paths, LoadOptions load, BatchingOptions batching, ILoggerFactory loggers, IProgress<Models.PackingProgress> progress, CancellationToken cancellation)
+    {
+        var models = new List<GlmModel>();
+        foreach (string? path in paths)
+        {
+            // A path may hold the sign itself.
+            bool named = path is not null && path.IndexOf('=') > 0 && !File.Exists(path) && !Directory.Exists(path);
+            string? name = named ? path![..path!.IndexOf('=')] : null, file = named ? path![(path!.IndexOf('=') + 1)..] : path;
+            models.Add(GlmModel.Load(file, load, batching, name, loggers.CreateLogger<GlmModel>(), progress, cancellation));
+        }
+        return models;
+    }
+
+    private static void Log(ILoggingBuilder logging, bool json, bool quiet)
+    {
+        logging.SetMinimumLevel(quiet ? LogLevel.Warning : LogLevel.Information).AddFilter("Microsoft", LogLevel.Warning);
+        // Standard output is for data: the address.
+        logging.AddConsole(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
+        if (json) logging.AddJsonConsole(console => console.UseUtcTimestamp = true);
+        else logging.AddSimpleConsole(console => (console.SingleLine, console.TimestampFormat, console.UseUtcTimestamp) = (true, "HH:mm:ss ", true));
+    }
+
+    private static void PrintKey(Terminal terminal, string name)
+    {
+        var (key, hash) = ServerOptions.NewKey();
+        terminal.Out.WriteLine(key);
+        terminal.Error.WriteLine($$"""Keep it: only its hash goes into the configuration, "keys": [{"name": "{{name}}", "sha256": "{{hash}}"}]""");
+    }
+
+    private static IEnumerable<KeyValuePair<string, string>> Variables()
+    {
+        foreach (System.Collections.DictionaryEntry variable in Environment.GetEnvironmentVariables())
+            if (variable is { Key: string key, Value: string value }) yield return KeyValuePair.Create(key, value);
+    }
+}
