@@ -5,8 +5,8 @@ using Spectre.Console;
 namespace Glm.Cli;
 
 /// <summary>What one task gave in one precision.</summary>
-/// <param name="Precision">The precision.</param>
-/// <param name="Bytes">Bytes of the weights.</param>
+/// <param name="Precision">The precision; of a model behind an endpoint its name.</param>
+/// <param name="Bytes">Bytes of the weights; 0 where nobody knows.</param>
 /// <param name="Data">The data it read.</param>
 /// <param name="Task">The task.</param>
 /// <param name="Metrics">Its metrics over all files.</param>
@@ -30,8 +30,8 @@ internal static class EvaluationTable
     {
         var precisions = results.Select(result => result.Precision).Distinct().ToList();
         var table = new Table().Border(TableBorder.Rounded).AddColumn(new TableColumn("task").NoWrap()).AddColumn("metric").AddColumn(new TableColumn("items").RightAligned()).AddColumn(new TableColumn("chance").RightAligned());
-        foreach (string name in precisions) table.AddColumn(new TableColumn(name).RightAligned());
-        table.AddRow(["size", "", "", "", .. precisions.Select(name => Units.Bytes(results.First(result => result.Precision == name).Bytes))]);
+        foreach (string name in precisions) table.AddColumn(new TableColumn(Markup.Escape(name)).RightAligned());
+        if (results.Any(result => result.Bytes > 0)) table.AddRow(["size", "", "", "", .. precisions.Select(name => Units.Bytes(results.First(result => result.Precision == name).Bytes))]);
         foreach (var rows in results.GroupBy(result => (result.Task, result.Data, result.Shots)))
         {
             var first = rows.First();
