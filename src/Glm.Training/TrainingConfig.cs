@@ -242,8 +242,8 @@ public sealed record TrainingConfig
         }
     }
 
-    /// <summary>A path of the configuration as seen from the current folder.</summary>
-    public string Resolve(string path) => System.IO.Path.Combine(Folder, path);
+    /// <summary>A path of the configuration in full.</summary>
+    public string Resolve(string path) => System.IO.Path.GetFullPath(System.IO.Path.Combine(Folder, path));
 
     /// <summary>The configuration as JSON, which identifies a run.</summary>
     public string ToJson() => JsonSerializer.Serialize(this, Json);
