@@ -274,9 +274,9 @@ public sealed record TrainingConfig
         Require(WarmupSamples >= 0 && WarmupSamples < LearningRate.DecaySamples, "warmup_samples", "less than decay_samples", WarmupSamples);
         Require(HiddenDropout is >= 0 and < 1 && AttentionDropout is >= 0 and < 1, "dropout", "0 to below 1", $"{HiddenDropout}, {AttentionDropout}");
         Require(EmbeddingShrink is > 0 and <= 1, "embedding_shrink", "above 0 to 1", EmbeddingShrink);
-        Require(EmbeddingShrinkChanges.All(change => change.Alpha is > 0 and <= 1 && change.FromStep >= 0), "embedding_shrink_changes", "alpha above 0 to 1, from_step at least 0", "others");
-        Require(Rewarmups.All(rewarmup => rewarmup.From >= 0 && rewarmup.Samples > 0), "rewarmups", "from at least 0, samples at least 1", "others");
-        Require(Skip.All(range => range.From >= 0 && range.To > range.From), "skip", "0 <= from < to", "others");
+        Require(EmbeddingShrinkChanges.All(change => change is { Alpha: > 0 and <= 1, FromStep: >= 0, ConstantSteps: >= 0, RampSteps: >= 0 }), "embedding_shrink_changes", "alpha above 0 to 1, steps at least 0", "others");
+        Require(Rewarmups.All(rewarmup => rewarmup is { From: >= 0, Samples: > 0 }), "rewarmups", "from at least 0, samples at least 1", "others");
+        Require(Skip.All(range => range is { From: >= 0 } && range.To > range.From), "skip", "0 <= from < to", "others");
         Require(Softmax == Precision.Float32 || (Softmax == Precision.Float16 && Precision == Precision.Float16), "softmax", "float32, or float16 in a float16 run", Softmax);
         Require(LossScaleMin > 0 && LossScale >= LossScaleMin && double.IsFinite(LossScale), "loss_scale, loss_scale_min", "0 < loss_scale_min <= loss_scale", $"{LossScale}, {LossScaleMin}");
         Require(LossScaleWindow > 0 && LossScaleHysteresis > 0, "loss_scale_window, loss_scale_hysteresis", "at least 1", $"{LossScaleWindow}, {LossScaleHysteresis}");
