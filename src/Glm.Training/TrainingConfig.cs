@@ -181,6 +181,10 @@ public sealed record TrainingConfig
     [JsonIgnore]
     public string Folder { get; init; } = ".";
 
+    /// <summary>The optimiser's constants.</summary>
+    [JsonIgnore]
+    public AdamWOptions Optimizer => new() { Beta1 = Beta1, Beta2 = Beta2, Epsilon = Epsilon, WeightDecay = WeightDecay, ClipGrad = ClipGrad };
+
     /// <summary>Learning rate over the run.</summary>
     [JsonIgnore]
     public LearningRateSchedule LearningRate => new(Lr, MinLr, WarmupSamples, DecaySamples > 0 ? DecaySamples : TrainSamples) { Rewarmups = Rewarmups };
