@@ -103,6 +103,6 @@ internal sealed class CommandLine
         else _job.Fail(Report, code, cancellation);
         return code;
 
-        void Report() => _terminal.Error.WriteLine($"glm: {rank}{reason.ReplaceLineEndings(" ")}");
+        void Report() => _terminal.Reasons.WriteLine($"glm: {rank}{reason.ReplaceLineEndings(" ")}");
     }
 }

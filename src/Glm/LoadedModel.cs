@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Glm.Distributed;
 using Glm.Inference;
 using Glm.Models;
 using Glm.Tensors;
@@ -29,6 +30,9 @@ public sealed record LoadOptions
 
     /// <summary>Directory of an adapter to run the model with.</summary>
     public string? Adapter { get; init; }
+
+    /// <summary>Processes that share the model; this one alone if null.</summary>
+    public ProcessGroup? Ranks { get; init; }
 }
 
 /// <summary>A model that is ready to compute, with its vocabulary and threads.</summary>
@@ -84,7 +88,7 @@ public sealed class LoadedModel : IDisposable
         var workers = new Workers(options.Threads);
         try
         {
-            var limited = ModelFile.Open(location, workers, options.Memory, tokens: null, options.CacheType, options.Adapter, progress, warn, cancellation);
+            var limited = ModelFile.Open(location, workers, options.Memory, tokens: null, options.CacheType, options.Adapter, progress, warn, options.Ranks, cancellation);
             var tokenizer = VocabularyLocation.Open(options.Tokenizer ?? location, options.Ice);
             if (tokenizer.VocabularySize > limited.Model.VocabSize)
                 throw new GlmException($"{location}: expected a vocabulary of at most the model's {limited.Model.VocabSize} ids, found {tokenizer.VocabularySize}");

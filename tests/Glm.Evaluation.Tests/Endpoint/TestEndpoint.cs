@@ -53,8 +53,6 @@ internal sealed partial class TestEndpoint : IDisposable
     /// <summary>Answers a request in its own way and says true, or leaves it to the endpoint.</summary>
     public Func<EndpointRequest, Stream, Task<bool>>? Misbehave { get; set; }
 
-    public EndpointOptions Options => EndpointOptions.Of(Address, null) with { Model = "m", FirstDelay = TimeSpan.FromMilliseconds(1), LongestBackoff = TimeSpan.FromMilliseconds(5), Connections = 4 };
-
     public static string[] Words(string text) => [.. Word().Matches(text).Select(match => match.Value)];
 
     public static double Score(string word) => -word.Length / 10.0;
