@@ -1,6 +1,5 @@
 // Finds the text that is nearest to a question in meaning.
 using Glm;
-using Microsoft.Extensions.AI;
 
 string question = args.Length > 0 ? string.Join(' ', args) : "Where do cats like to sleep?";
 string[] texts = ["Cats sleep on warm places such as mats.", "The stock market fell on Monday.", "The train to Berlin leaves at noon.", "猫喜欢睡在垫子上。"];

@@ -25,6 +25,7 @@ internal sealed class CommandLine
             GenerateCommand.Create(terminal),
             ChatCommand.Create(terminal),
             ServeCommand.Create(terminal),
+            McpCommand.Create(terminal),
             ScoreCommand.Create(terminal),
             LogitsCommand.Create(terminal),
             EvalCommand.Create(terminal),
@@ -102,6 +103,6 @@ internal sealed class CommandLine
         else _job.Fail(Report, code, cancellation);
         return code;
 
-        void Report() => _terminal.Error.WriteLine($"glm: {rank}{reason.ReplaceLineEndings(" ")}");
+        void Report() => _terminal.Reasons.WriteLine($"glm: {rank}{reason.ReplaceLineEndings(" ")}");
     }
 }

@@ -24,6 +24,8 @@ internal sealed record Evaluated(
 /// <summary>One table over tasks and precisions.</summary>
 internal static class EvaluationTable
 {
+    private const int LongestName = 24;
+
     public static void Write(Terminal terminal, IReadOnlyList<Evaluated> results)
     {
         var precisions = results.Select(result => result.Precision).Distinct().ToList();
@@ -33,7 +35,7 @@ internal static class EvaluationTable
         foreach (var rows in results.GroupBy(result => (result.Task, result.Data, result.Shots)))
         {
             var first = rows.First();
-            string task = Markup.Escape(first.Task + (first.Shots > 0 ? $", {first.Shots}-shot" : ""));
+            string task = Markup.Escape(Short(first.Task) + (first.Shots > 0 ? $", {first.Shots}-shot" : ""));
             foreach (string metric in first.Metrics.Keys)
             {
                 Row(task, metric, first.Items, first.Chance, rows.Select(row => row.Metrics.TryGetValue(metric, out double value) ? (double?)value : null));
@@ -48,6 +50,9 @@ internal static class EvaluationTable
             }
         }
         terminal.Screen.Write(table);
+
+        // The folder of a task and the end of a long name are left out, so that lines stay lines.
+        static string Short(string name) => name.Length <= LongestName ? name : name[(name.IndexOf('/') + 1)..] is { Length: > LongestName } rest ? rest[..(LongestName - 1)] + "…" : name[(name.IndexOf('/') + 1)..];
 
         void Row(string task, string metric, int items, IReadOnlyDictionary<string, double> chance, IEnumerable<double?> values)
         {

@@ -13,7 +13,7 @@ internal static class Opening
         string? adapter = null, CancellationToken cancellation = default)
     {
         using var line = new ProgressLine(terminal, quiet);
-        var options = new LoadOptions { Threads = threads, Memory = memory, CacheType = cacheType, Ice = ice, Adapter = adapter };
+        var options = new LoadOptions { Threads = threads, Memory = memory, CacheType = cacheType, Ice = ice, Adapter = adapter, Ranks = terminal.World };
         return LoadedModel.Open(path, options, Packing(line), terminal.Error.WriteLine, cancellation);
     }
 
@@ -21,7 +21,7 @@ internal static class Opening
     public static LimitedMemory Model(Terminal terminal, string path, Workers workers, long? memory, int? tokens, DType cacheType, bool quiet, string? adapter, CancellationToken cancellation)
     {
         using var line = new ProgressLine(terminal, quiet);
-        return ModelFile.Open(path, workers, memory, tokens, cacheType, adapter, Packing(line), terminal.Error.WriteLine, cancellation);
+        return ModelFile.Open(path, workers, memory, tokens, cacheType, adapter, Packing(line), terminal.Error.WriteLine, terminal.World, cancellation);
     }
 
     /// <summary>Shows the packing on a line.</summary>

@@ -42,6 +42,9 @@ public sealed class Scorer
         if (model.VirtualTokens is { } tokens) _cache?.BeginWith(_context, tokens);
     }
 
+    /// <summary>Tokens that went through the model.</summary>
+    public long Tokens { get; private set; }
+
     /// <summary>Bits per byte: nats / (ln 2 x UTF-8 bytes).</summary>
     public static double BitsPerByte(double nats, long utf8Bytes) => nats / (Math.Log(2) * utf8Bytes);
 
@@ -138,6 +141,7 @@ public sealed class Scorer
             rows.AddRange(Enumerable.Range(start + window.ScoredFrom, window.Tokens.Length - window.ScoredFrom));
             targets.AddRange(window.Targets[window.ScoredFrom..]);
         }
+        Tokens += start;
         _context.Reset();
         var ids = _context.Integers([.. windows.SelectMany(window => window.Tokens)]);
         (int Token, int Block)[] places = [.. windows.SelectMany(window => Enumerable.Range(0, window.Tokens.Length).Select(i => _model.PositionOf(i, window.Place)))];

@@ -65,9 +65,6 @@ public sealed class Glm130B : LanguageModel
     /// <summary>Whether the softmax is computed in binary16 where activations are, without query-key layer scaling; GLM-130B's is not (spec 1.6).</summary>
     public bool HalfSoftmax { get; init; }
 
-    /// <summary>Whether a training step keeps each layer's input alone and computes the layer again on the way back.</summary>
-    public bool RecomputeActivations { get; init; }
-
     /// <summary>Names and shapes of the parameters of a configuration, without allocating any.</summary>
     public static IEnumerable<(string Name, int[] Shape)> Shapes(Glm130BConfig config)
     {
@@ -119,17 +116,16 @@ public sealed class Glm130B : LanguageModel
 
     private protected override LanguageModel Create(Func<string, Tensor> parameter) => new Glm130B(Config, parameter, Part);
 
-    private protected override Tensor RunLayer(Context context, int layer, Tensor x, Positions positions, Attend attend)
+    private protected override Tensor BeginLayer(Context context, int layer, Tensor x)
     {
         context.BeginSection(Layers[layer].Index + 1);
-        if (context.Recording && LayerDone is { } done) x = Announced(context, x, Layers[layer].Index, done);
-        return RecomputeActivations ? Recompute(context, layer, x, positions.Tokens, attend) : Layers[layer].Forward(context, x, positions.Tokens, attend);
+        return context.Recording && LayerDone is { } done ? Announced(context, x, Layers[layer].Index, done) : x;
     }
 
     private static Tensor Announced(Context context, Tensor x, int layer, Action<int> done) => context.Through(x, null, _ => done(layer));
 
-    private Tensor Recompute(Context context, int layer, Tensor x, Tensor positions, Attend attend) =>
-        context.Recompute(x, kept => Layers[layer].Forward(context, kept, positions, attend));
+    private protected override Tensor RunLayer(Context context, int layer, Tensor x, Positions positions, Attend attend) =>
+        Layers[layer].Forward(context, x, positions.Tokens, attend);
 
     /// <summary>Word embeddings of the tokens <c>[tokens, hidden]</c>.</summary>
     public Tensor Embed(Context context, Tensor ids) =>

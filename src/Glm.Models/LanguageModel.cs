@@ -70,6 +70,9 @@ public abstract class LanguageModel
     /// <summary>Bits that inputs of packed weights are rounded to when the model runs: 8, 16, or null for what suits each type (<see cref="Context.InputBits"/>).</summary>
     public int? InputBits { get; set; }
 
+    /// <summary>Whether a training step keeps each layer's input alone and computes the layer again on the way back.</summary>
+    public bool RecomputeActivations { get; set; }
+
     /// <summary>Keys and values that every sequence sees before its first token; null for none.</summary>
     public VirtualTokens? VirtualTokens { get; set; }
 
@@ -126,6 +129,12 @@ public abstract class LanguageModel
     /// <summary>Number of layers that this process has.</summary>
     private protected virtual int LayersHere => NumLayers;
 
+    /// <summary>What precedes a layer, outside of what is computed again.</summary>
+    private protected virtual Tensor BeginLayer(Context context, int layer, Tensor x) => x;
+
+    private Tensor Recomputed(Context context, int layer, Tensor x, Positions positions, Attend attend) =>
+        context.Recompute(x, kept => RunLayer(context, layer, kept, positions, attend));
+
     /// <summary>Lets all layers follow one another.</summary>
     private protected Tensor RunLayers(Context context, Tensor x, Positions positions, Attend attend, Action<int, Tensor>? observe)
     {
@@ -133,7 +142,8 @@ public abstract class LanguageModel
         for (int i = 0; i < LayersHere; i++)
         {
             var mark = context.Arena.Mark;
-            var y = RunLayer(context, i, x, positions, attend);
+            x = BeginLayer(context, i, x);
+            var y = RecomputeActivations && context.Recording ? Recomputed(context, i, x, positions, attend) : RunLayer(context, i, x, positions, attend);
             observe?.Invoke(i, y);
             if (context.Recording) x = y;
             else

@@ -1,3 +1,4 @@
+using Glm.Distributed;
 using Glm.Formats;
 using Glm.Tensors;
 
@@ -53,6 +54,23 @@ public static class ModelDirectory
     {
         var parameters = Stored(path, config).Read();
         return config.Create(name => parameters[name]);
+    }
+
+    /// <summary>
+    /// Loads a rank's share of a model, for inference over several processes. From an original checkpoint of as many ranks it is that rank's file, mapped; otherwise it is
+    /// cut out of the whole, a tensor at a time.
+    /// </summary>
+    /// <param name="path">The directory.</param>
+    /// <param name="ranks">The ranks that share the model.</param>
+    /// <exception cref="GlmException">The model is not of GLM-130B's architecture, cannot be shared out among so many ranks, or is damaged.</exception>
+    public static Glm130B Load(string path, ProcessGroup ranks)
+    {
+        if (LoadConfig(path) is not Glm130BConfig config) throw new GlmException($"{path}: expected a model of the architecture {Glm130BConfig.Type} to run in {ranks.Size} ranks, found {LoadConfig(path).Architecture}");
+        var store = SatCheckpoint.IsCheckpoint(path) && SatCheckpoint.Open(path).Ranks is var files && files.Count == ranks.Size
+            ? files[ranks.Rank] : new RankStore(OpenStore(path), ranks.Rank, ranks.Size);
+        var part = ModelPart.Stage(config.NumLayers, 0, 1, ranks);
+        var parameters = new StoredParameters(config, store, config.StoredNames).Read(part.Parameters(config));
+        return new Glm130B(config, name => parameters[name], part);
     }
 
     /// <summary>Number of tensors and bytes of each type that a model's parameters are stored in, from the headers of its files alone.</summary>

@@ -27,9 +27,11 @@ internal sealed class ParallelLayers(ProcessGroup group)
         logits, targets, weights, group.Size == 1 ? null : new VocabularyPart(logits.Columns * group.Rank, logits.Columns * group.Size, Join));
 
     /// <summary>The logits of all ranks side by side, for inference.</summary>
-    public Tensor Gather(Context context, Tensor logits)
+    public Tensor Gather(Context context, Tensor logits) => group.Size == 1 ? logits : GatherParts(context, logits);
+
+    // What its lambda captures is allocated where a method begins, which a single process should not pay for.
+    private Tensor GatherParts(Context context, Tensor logits)
     {
-        if (group.Size == 1) return logits;
         Tensor[] parts = [.. Enumerable.Range(0, group.Size).Select(rank => rank == group.Rank ? logits : context.Arena.Allocate(logits.Type, logits.Shape))];
         group.AllGather(new TensorLine(parts));
         return context.JoinColumns(parts);

@@ -23,7 +23,11 @@ internal sealed class StoredParameters(
 
     /// <summary>All parameters by name.</summary>
     /// <exception cref="GlmException">One is missing, or has another type or shape than it should.</exception>
-    public Dictionary<string, Tensor> Read() => config.Parameters().ToDictionary(p => p.Name, p => Read(p.Name, p.Shape));
+    public Dictionary<string, Tensor> Read() => Read(config.Parameters());
+
+    /// <summary>Some parameters, of the shapes that this process has of them, by name.</summary>
+    /// <exception cref="GlmException">One is missing, or has another type or shape than it should.</exception>
+    public Dictionary<string, Tensor> Read(IEnumerable<(string Name, int[] Shape)> wanted) => wanted.ToDictionary(p => p.Name, p => Read(p.Name, p.Shape));
 
     /// <summary>A parameter: matrices as they are stored, everything else as float32.</summary>
     /// <exception cref="GlmException">It is missing, or has another type or shape than it should.</exception>

@@ -73,6 +73,6 @@ internal sealed partial class ErrorHandling(RequestDelegate next, ILogger<ErrorH
         return JsonSerializer.SerializeAsync(http.Response.Body, BodyOf(error), ApiJson.Default.ErrorAnswer, http.RequestAborted);
     }
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "{Method} {Path} failed ({Request})")]
+    [LoggerMessage(21, LogLevel.Error, "{Method} {Path} failed ({Request})")]
     private static partial void LogUnexpected(ILogger logger, Exception error, string method, string path, string request);
 }

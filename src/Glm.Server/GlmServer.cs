@@ -205,9 +205,9 @@ public sealed partial class GlmServer : IAsyncDisposable
         await stream.CopyToAsync(http.Response.Body, http.RequestAborted).ConfigureAwait(false);
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Ready at {Address}: {Models}")]
+    [LoggerMessage(11, LogLevel.Information, "Ready at {Address}: {Models}")]
     private static partial void LogReady(ILogger logger, Uri address, string models);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "{Method} {Path} {Status} {Milliseconds:F0} ms {Caller} {Request}")]
+    [LoggerMessage(12, LogLevel.Information, "{Method} {Path} {Status} {Milliseconds:F0} ms {Caller} {Request}")]
     private static partial void LogRequest(ILogger logger, string method, string path, int status, double milliseconds, string caller, string request);
 }

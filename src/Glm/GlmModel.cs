@@ -280,15 +280,15 @@ public sealed partial class GlmModel : IAsyncDisposable
         _loaded.Dispose();
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "{Model} is loaded, in {Seconds:F1} s, with {Pages} pages for keys and values")]
+    [LoggerMessage(1, LogLevel.Information, "{Model} is loaded, in {Seconds:F1} s, with {Pages} pages for keys and values")]
     private static partial void LogLoaded(ILogger logger, string model, double seconds, int pages);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "{Model} is warm, after {Seconds:F1} s")]
+    [LoggerMessage(2, LogLevel.Information, "{Model} is warm, after {Seconds:F1} s")]
     private static partial void LogWarm(ILogger logger, string model, double seconds);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "{Warning}")]
+    [LoggerMessage(3, LogLevel.Warning, "{Warning}")]
     private static partial void LogWarning(ILogger logger, string warning);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "{Model}: {Operation} failed")]
+    [LoggerMessage(4, LogLevel.Error, "{Model}: {Operation} failed")]
     private static partial void LogFailure(ILogger logger, Exception error, string model, string operation);
 }

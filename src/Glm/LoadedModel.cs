@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Glm.Distributed;
 using Glm.Inference;
 using Glm.Models;
 using Glm.Tensors;
@@ -24,8 +25,14 @@ public sealed record LoadOptions
     /// <summary>How GLM-130B's own tokenizer treats text.</summary>
     public IceOptions? Ice { get; init; }
 
+    /// <summary>Where the vocabulary lies, if not with the model.</summary>
+    public string? Tokenizer { get; init; }
+
     /// <summary>Directory of an adapter to run the model with.</summary>
     public string? Adapter { get; init; }
+
+    /// <summary>Processes that share the model; this one alone if null.</summary>
+    public ProcessGroup? Ranks { get; init; }
 }
 
 /// <summary>A model that is ready to compute, with its vocabulary and threads.</summary>
@@ -81,8 +88,8 @@ public sealed class LoadedModel : IDisposable
         var workers = new Workers(options.Threads);
         try
         {
-            var limited = ModelFile.Open(location, workers, options.Memory, tokens: null, options.CacheType, options.Adapter, progress, warn, cancellation);
-            var tokenizer = VocabularyLocation.Open(location, options.Ice);
+            var limited = ModelFile.Open(location, workers, options.Memory, tokens: null, options.CacheType, options.Adapter, progress, warn, options.Ranks, cancellation);
+            var tokenizer = VocabularyLocation.Open(options.Tokenizer ?? location, options.Ice);
             if (tokenizer.VocabularySize > limited.Model.VocabSize)
                 throw new GlmException($"{location}: expected a vocabulary of at most the model's {limited.Model.VocabSize} ids, found {tokenizer.VocabularySize}");
             return new LoadedModel(location, limited, options.CacheType, tokenizer, workers, clock.Elapsed);

@@ -23,7 +23,7 @@ public sealed class AssemblyRulesTests
         ["Glm.Models"] = ["Glm.Common", "Glm.Tensors", "Glm.Distributed", "Glm.Formats"],
         ["Glm.Inference"] = ["Glm.Common", "Glm.Tensors", "Glm.Models", "Glm.Tokenizers"],
         ["Glm.Training"] = ["Glm.Common", "Glm.Plots", "Glm.Tensors", "Glm.Distributed", "Glm.Formats", "Glm.Models", "Glm.Tokenizers"],
-        ["Glm"] = ["Glm.Common", "Glm.Tensors", "Glm.Formats", "Glm.Models", "Glm.Tokenizers", "Glm.Inference"],
+        ["Glm"] = ["Glm.Common", "Glm.Tensors", "Glm.Distributed", "Glm.Formats", "Glm.Models", "Glm.Tokenizers", "Glm.Inference"],
         ["Glm.Server"] = ["Glm.Common", "Glm.Tensors", "Glm.Models", "Glm.Tokenizers", "Glm.Inference", "Glm"],
         ["Glm.Evaluation"] = ["Glm.Common", "Glm.Plots", "Glm.Tensors", "Glm.Models", "Glm.Tokenizers", "Glm.Inference", "Glm.Training"],
         ["Glm.Cli"] = ["Glm.Common", "Glm.Hub", "Glm.Plots", "Glm.Tensors", "Glm.Distributed", "Glm.Formats", "Glm.Models", "Glm.Tokenizers", "Glm.Inference", "Glm.Training", "Glm.Evaluation", "Glm", "Glm.Server"],

@@ -46,13 +46,13 @@ public sealed class CollectivesTests
     [MpiFact]
     public void A_process_that_hangs_ends_the_job()
     {
-        var process = Mpirun.Start(3, [Program, "hang"], (MpiJob.SilenceVariable, "4"));
+        var process = Mpirun.Start(3, [Program, "hang"], (MpiJob.SilenceVariable, "10"));
         string? line;
         while ((line = process.StandardOutput.ReadLine()) is not null && !line.StartsWith("rank 1 ", StringComparison.Ordinal)) { }
         string id = line!.Split(' ')[^1];
         System.Diagnostics.Process.Start("kill", ["-STOP", id]).WaitForExit();
         var (code, _, error) = Mpirun.Finish(process);
         Assert.Equal(1, code);
-        Assert.Single(error.Split('\n'), text => text.Contains("rank 1 has been silent for 4 s"));
+        Assert.Single(error.Split('\n'), text => text.Contains("rank 1 has been silent for 10 s"));
     }
 }

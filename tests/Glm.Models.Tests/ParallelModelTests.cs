@@ -41,6 +41,57 @@ public sealed class ParallelModelTests
         InProcessJob.Run(ranks, world => Close.Require("logits", expected, Logits(world), 1e-5));
     }
 
+    /// <summary>The original's checkpoints of every precision, of as many ranks as run and of others.</summary>
+    [Theory]
+    [MemberData(nameof(Checkpoints))]
+    public void Ranks_that_load_a_checkpoint_compute_what_one_process_does(string name, int ranks)
+    {
+        string path = Path.Combine(OriginalCheckpoints.Folder, name);
+        var whole = ModelDirectory.Load(path);
+        float[] expected = Run(whole);
+        InProcessJob.Run(ranks, world =>
+        {
+            var share = ModelDirectory.Load(path, world);
+            Assert.Equal(whole.Config, share.Config);
+            Close.Require($"{name} in {ranks} ranks", expected, Run(share), 1e-4);
+            using var workers = new Workers(1);
+            // Inputs are rounded to integers in blocks of 32, and a share of them begins blocks of its own.
+            Close.Require($"{name} in {ranks} ranks, packed", Run(whole.Packed(workers)), Run(share.Packed(workers)), 3e-3);
+        });
+
+        static float[] Run(LanguageModel model)
+        {
+            using var workers = new Workers(1);
+            var context = new Context(workers);
+            int[] ids = [.. Ids(6).Take(20).Select(id => id % model.VocabSize)];
+            var hidden = model.Forward(context, context.Integers(ids), context.Integers([.. Enumerable.Range(0, ids.Length)]), model.Within(context, [new(0, ids.Length, 7)]));
+            return model.Logits(context, hidden).ToArray();
+        }
+    }
+
+    public static TheoryData<string, int> Checkpoints()
+    {
+        var data = new TheoryData<string, int>();
+        foreach (string name in OriginalCheckpoints.Names)
+            foreach (int ranks in new[] { 2, 4 }) data.Add(name, ranks);
+        return data;
+    }
+
+    [Fact]
+    public void A_model_of_another_architecture_is_not_shared_out()
+    {
+        string folder = Directory.CreateTempSubdirectory("glm-models").FullName;
+        try
+        {
+            File.WriteAllText(Path.Combine(folder, ModelDirectory.ConfigFile), File.ReadAllText(Path.Combine(Glm.Tests.TestFiles.Reference, "chatglm2-6b-tiny", "config.json")));
+            Assert.Contains("glm-130b", Assert.Throws<GlmException>(() => ModelDirectory.Load(folder, ProcessGroup.Alone)).Message);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
     [Fact]
     public void What_cannot_be_shared_out_is_refused()
     {

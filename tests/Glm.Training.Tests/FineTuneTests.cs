@@ -92,15 +92,18 @@ public sealed class FineTuneTests : IDisposable
         }
     }
 
-    [Fact]
-    public void The_same_seed_gives_the_same_bits_whatever_the_threads()
+    [Theory]
+    [InlineData("lora", "glm-130b")]
+    [InlineData("lora", "chatglm2")]
+    [InlineData("prefix", "chatglm-6b")]
+    public void The_same_seed_gives_the_same_bits_whatever_the_threads_and_with_recomputation(string method, string architecture)
     {
         float[][] found = [.. new[] { 1, 3 }.Select(threads =>
         {
             using var workers = new Workers(threads);
-            var model = Model("glm-130b", "dense");
-            var tuning = new LoraTuning(model, 4, 3);
-            var tuner = new FineTuner(tuning, Prompts(model), [], new FineTuneOptions { Rate = 1e-2 }, workers);
+            var model = Model(architecture, "dense");
+            var tuning = New(method, model);
+            var tuner = new FineTuner(tuning, Prompts(model), [], new FineTuneOptions { Rate = 1e-2, Recompute = threads == 3 }, workers);
             while (!tuner.Finished) tuner.Step();
             return tuning.Weights.Masters.Values.SelectMany(weight => weight.ToArray()).ToArray();
         })];
@@ -117,6 +120,25 @@ public sealed class FineTuneTests : IDisposable
         Assert.Equal((text.Length + 2, answer.Length + 1, new BlankPlace(text.Length + 1, text.Length, true)), (blank.Context, blank.Targets, blank.Place));
         var causal = new PromptLayout(_tokenizer, Model("chatglm2", "dense")).Build("the cat", "sat");
         Assert.Equal([.. _tokenizer.Special.Before, .. text, .. _tokenizer.Special.After, .. answer, _tokenizer.Special.End[0]], causal.Ids);
+    }
+
+    /// <summary>With real vocabularies: the context is what a chat asks for, and what is learned is what a chat reads as the answer.</summary>
+    [TokenizerTheory]
+    [InlineData("chatglm-6b")]
+    [InlineData("chatglm2-6b")]
+    [InlineData("chatglm3-6b")]
+    [InlineData("glm-4-9b")]
+    public void Answers_of_chat_models_are_what_a_chat_reads(string name)
+    {
+        var tokenizer = Tokenizer.Load(Path.Combine(TestFiles.Tokenizers!, name));
+        var model = Model(name == "chatglm-6b" ? "chatglm-6b" : "chatglm2", "dense");
+        var template = ChatTemplate.Of(tokenizer);
+        var prompt = new PromptLayout(tokenizer, model).Build("How are you? 你好吗", "Fine, thanks: 很好");
+        Assert.Equal(template.Encode([new ChatMessage(ChatRole.User, "How are you? 你好吗")]), prompt.Ids[..prompt.Context]);
+        var answer = Assert.Single(template.Parse(prompt.Ids.AsSpan(prompt.Context)));
+        Assert.Equal(("Fine, thanks: 很好", ""), (answer.Content, answer.Metadata));
+        Assert.Contains(prompt.Ids[^1], template.StopIds);
+        Assert.Equal(model.IsCausal ? default : new BlankPlace(prompt.Context - 1, prompt.Context - 2, RunsOn: true), prompt.Place);
     }
 
     [Fact]
@@ -183,4 +205,10 @@ public sealed class FineTuneTests : IDisposable
 
         public override void Save(string path, string? tokenizer) => throw new NotSupportedException();
     }
+}
+
+/// <summary>Tests that need real tokenizer files; skipped where those are missing.</summary>
+internal sealed class TokenizerTheoryAttribute : TheoryAttribute
+{
+    public TokenizerTheoryAttribute() => Skip = TestFiles.Tokenizers is null ? "the folder of tokenizer files is absent (set GLM_REFERENCE)" : null;
 }

@@ -97,6 +97,43 @@ public sealed class ParallelTrainerTests
     }
 
     [Fact]
+    public void A_checkpoint_is_a_model()
+    {
+        using var run = new TinyRun(Options + """, "train_samples": 16, "tensor_parallel": 2, "pipeline_parallel": 2""");
+        Train(run, 8);
+        string checkpoint = Newest(run).Path, converted = run.In("converted");
+        var model = ModelDirectory.Load(checkpoint);
+        using var workers = new Workers(1);
+        ModelConversion.Run(checkpoint, converted, new ConversionOptions { Format = ConversionFormat.Sat, TensorParallel = 2 }, workers);
+        foreach (var ((name, a), (_, b)) in model.Parameters.Zip(ModelDirectory.Load(converted).Parameters)) Assert.True(a.To(b.Type).ToArray().SequenceEqual(b.ToArray()), name);
+    }
+
+    [Theory]
+    [InlineData("{}", "layout")]
+    [InlineData("""{ "layout": { "tensor_parallel": 2000000, "data_parallel": 2000000, "pipeline_parallel": 2 } }""", "layout")]
+    [InlineData("""{ "layout": { "tensor_parallel": 2, "data_parallel": 1, "pipeline_parallel": 1 } }""", "expected at most")]
+    [InlineData("not json", "cannot be read")]
+    public void A_checkpoint_that_is_not_whole_is_refused(string state, string reason)
+    {
+        using var run = new TinyRun(Options + """, "train_samples": 16""");
+        Train(run, 1);
+        string checkpoint = Newest(run).Path;
+        File.WriteAllText(Path.Combine(checkpoint, TrainingCheckpoint.StateFile), state);
+        Assert.Contains(reason, Assert.Throws<GlmException>(() => ModelDirectory.Load(checkpoint)).Message);
+    }
+
+    [Fact]
+    public void Some_checkpoints_are_kept()
+    {
+        using var run = new TinyRun(Options + """, "train_samples": 80, "save_interval": 1, "keep_checkpoints": 3, "keep_interval": 4""");
+        Directory.CreateDirectory(run.In("run/checkpoints/.step-00000099.tmp"));
+        Train(run, 2);
+        Assert.Equal([4, 8, 9, 10], Directory.GetDirectories(run.In("run/checkpoints"), "step-*").Select(path => int.Parse(Path.GetFileName(path)[5..])).Order());
+        Train(run.Config with { TrainSamples = 96, DecaySamples = 80 }, 1, resume: true);
+        Assert.Empty(Directory.GetDirectories(run.In("run/checkpoints"), ".step-*"));
+    }
+
+    [Fact]
     public void What_does_not_fit_is_refused()
     {
         using var run = new TinyRun(Options + """, "tensor_parallel": 2""");

@@ -24,7 +24,7 @@ internal static class Mpirun
             RedirectStandardInput = true,
         };
         // Tests run as root in containers, where one process may not read another's memory.
-        (string, string)[] always = [("OMPI_ALLOW_RUN_AS_ROOT", "1"), ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"), ("OMPI_MCA_btl_vader_single_copy_mechanism", "none")];
+        (string, string)[] always = [("OMPI_ALLOW_RUN_AS_ROOT", "1"), ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"), ("OMPI_MCA_btl_vader_single_copy_mechanism", "none"), ("DOTNET_TieredPGO", "0")];
         foreach (var (name, value) in always.Concat(environment))
             start.Environment[name] = value;
         return Process.Start(start)!;

@@ -68,7 +68,7 @@ internal static class EvalCommand
             path, tasks, data, output, limit, shots, precision, list, skipMissing, noText, scorer, unigram, activations, adapter, kvCache, memory, threads, json, quiet,
         };
         foreach (var option in endpoint.All) eval.Options.Add(option);
-        return eval.Does((parse, cancellation) =>
+        return eval.InRanks().Does((parse, cancellation) =>
         {
             string[] words = [.. (parse.GetValue(tasks) ?? []).Distinct()];
             if (parse.GetValue(list))
@@ -77,6 +77,7 @@ internal static class EvalCommand
                 return;
             }
             if (words.Length == 0) throw new UsageException("--tasks: expected at least one task (see: glm eval --list)");
+            using var folders = new RankFolder(terminal, parse.GetValue(output));
             string root = parse.GetValue(data) ?? throw new UsageException("--data: expected the folder of the data sets");
             using var program = parse.GetValue(scorer) is { } command ? new ScorerProgram(command) : null;
             int?[] examples = parse.GetValue(shots) is { Length: > 0 } given ? [.. given.Select(count => (int?)count)] : [null];
@@ -122,7 +123,7 @@ internal static class EvalCommand
             {
                 foreach (var part in runs.GroupBy(run => run.Options.Shots))
                 {
-                    string? folder = parse.GetValue(output) is not { } into ? null : Path.Combine(into, variant ?? "", examples.Length > 1 ? $"{part.Key}-shot" : "");
+                    string? folder = folders.Path is not { } into ? null : Path.Combine(into, variant ?? "", examples.Length > 1 ? $"{part.Key}-shot" : "");
                     var evaluated = Evaluate(model, [.. part], folder, run => progress.Of($"{(variant is null ? "" : $"{variant}, ")}{run.Task.Title}", run.Work), cancellation);
                     results.AddRange(part.Zip(evaluated, describe));
                 }

@@ -29,7 +29,7 @@ internal static class GenerateCommand
             text, model, input, withId, newlines, adapter, kvCache, memory, threads, json, quiet,
         };
         sampling.AddTo(command);
-        return command.Does((parse, cancellation) =>
+        return command.InRanks().Does((parse, cancellation) =>
         {
             string? file = parse.GetValue(input);
             bool asJson = parse.GetValue(json);

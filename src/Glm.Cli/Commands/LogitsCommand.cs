@@ -31,7 +31,7 @@ internal static class LogitsCommand
             "glm logits --model chatglm3-6b --ids 64790,64792,30910 --json", "glm logits --ids 5,77,9 --division 2 --positions \"0,1,2\" --all --json")
         {
             model, ids, positions, division, all, activations, adapter, memory, threads, json,
-        }.Does((parse, cancellation) =>
+        }.InRanks().Does((parse, cancellation) =>
         {
             int[] tokens = Integers("--ids", parse.GetValue(ids)!);
             int[][]? places = parse.GetValue(positions)?.Split(';').Select(axis => Integers("--positions", axis)).ToArray();

@@ -32,6 +32,7 @@ internal static class ServeCommand
         };
         var newKey = new Option<string?>("--new-key") { HelpName = "NAME", Description = "Print a new API key, and what the configuration has to say of it; serves nothing" };
         var jsonLogs = new Option<bool>("--json-logs") { Description = "Logs as lines of JSON" };
+        var tokenizer = new Option<string?>("--tokenizer") { HelpName = "PATH", Description = "Tokenizer file, or directory or GGUF file that holds one, of models that have none of their own" };
         var kvCache = Options.KvCache();
         var adapter = Options.Adapter();
         var memory = Options.Memory();
@@ -40,7 +41,7 @@ internal static class ServeCommand
         return new ExampleCommand("serve", "Serve models over HTTP as OpenAI does, with a page for people at /",
             "glm serve", "glm serve --model chat=chatglm3-6b-q4_0.gguf --port 9000", "glm serve --host 0.0.0.0 --config serve.json", "glm serve --new-key alice")
         {
-            models, config, host, port, batch, queue, prompt, draft, kvMemory, newKey, jsonLogs, adapter, kvCache, memory, threads, quiet,
+            models, config, host, port, batch, queue, prompt, draft, kvMemory, newKey, jsonLogs, tokenizer, adapter, kvCache, memory, threads, quiet,
         }.Does((parse, cancellation) =>
         {
             if (parse.GetValue(newKey) is { } name)
@@ -59,7 +60,15 @@ internal static class ServeCommand
                 PromptTokensPerStep = parse.GetValue(prompt),
                 DraftTokens = parse.GetValue(draft),
             };
-            var load = new LoadOptions { Threads = parse.GetValue(threads), Memory = parse.GetValue(memory), CacheType = Options.CacheType(parse.GetValue(kvCache)), Adapter = parse.GetValue(adapter), KvMemory = parse.GetValue(kvMemory) };
+            var load = new LoadOptions
+            {
+                Threads = parse.GetValue(threads),
+                Memory = parse.GetValue(memory),
+                CacheType = Options.CacheType(parse.GetValue(kvCache)),
+                KvMemory = parse.GetValue(kvMemory),
+                Tokenizer = parse.GetValue(tokenizer),
+                Adapter = parse.GetValue(adapter),
+            };
             string?[] paths = parse.GetValue(models) is { Length: > 0 } given ? [.. given] : [(string?)null];
             if (load.Memory is not null && paths.Length > 1) throw new UsageException("--memory is for one model");
             RunAsync(terminal, options, paths, load, batching, parse.GetValue(jsonLogs), parse.GetValue(quiet), cancellation).GetAwaiter().GetResult();
@@ -93,7 +102,8 @@ internal static class ServeCommand
 
     private static void Log(ILoggingBuilder logging, bool json, bool quiet)
     {
-        logging.SetMinimumLevel(quiet ? LogLevel.Warning : LogLevel.Information).AddFilter("Microsoft", LogLevel.Warning);
+        logging.SetMinimumLevel(quiet ? LogLevel.Warning : LogLevel.Information).AddFilter("Microsoft", LogLevel.Warning)
+            .AddFilter("Microsoft.Extensions.Hosting", LogLevel.None); // what it says of an address that is taken, we say in a line
         // Standard output is for data: the address.
         logging.AddConsole(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
         if (json) logging.AddJsonConsole(console => console.UseUtcTimestamp = true);

@@ -109,6 +109,7 @@ public sealed class LocalModel : EvaluatedModel
             MaxSequenceLength = longest, Stride = stride, Unidirectional = options.Unidirectional, RepeatsOverlap = options.Unidirectional,
             ShortMask = !options.UseTaskMask, CacheType = _readingCache,
         });
+        long read = 0;
         var texts = wanted.Select(item => (Item: item, Ids: items[item].Ids ?? Vocabulary.Encode(items[item].Text!))).ToList();
         for (int first = 0, end; first < texts.Count; first = end)
         {
@@ -116,11 +117,9 @@ public sealed class LocalModel : EvaluatedModel
             for (end = first + 1; end < texts.Count && count + texts[end].Ids.Length <= 4 * ChoiceScorer.BatchTokens; end++) count += texts[end].Ids.Length;
             var batch = texts.GetRange(first, end - first);
             var sums = scorer.Nats([.. batch.Select(text => text.Ids)], cancellation);
-            for (int i = 0; i < batch.Count; i++)
-            {
-                _tokens += sums[i].Tokens;
-                yield return new Answer<TextLikelihood>(batch[i].Item, new TextLikelihood(sums[i].Nats, sums[i].Tokens));
-            }
+            _tokens += scorer.Tokens - read;
+            read = scorer.Tokens;
+            for (int i = 0; i < batch.Count; i++) yield return new Answer<TextLikelihood>(batch[i].Item, new TextLikelihood(sums[i].Nats, sums[i].Tokens));
         }
     }
 

@@ -13,11 +13,15 @@ internal sealed class Batch(Session session, BatchingOptions options)
     /// <summary>So many tokens that another request is about to compute are worth waiting for.</summary>
     private const int WorthWaiting = 16;
 
+    /// <summary>A context so short is read in a step of its own, so that its first token does not wait for those of all others.</summary>
+    private const int ShortContext = 64;
+
     private readonly List<BatchEntry> _running = [], _reading = [], _returned = [];
     private readonly List<(BatchEntry Entry, int Tokens, int Drafts)> _plan = [];
     private readonly PrefixStore _prefixes = new(options.KeptSequences);
     private readonly float[] _scratch = new float[session.Model.VocabSize];
     private SessionInput[] _inputs = [];
+    private bool _readOnly; // whether this step reads contexts and generates nothing
 
     // Read by other threads, each number for itself.
     private int _runningCount, _usedPages;
@@ -90,6 +94,8 @@ internal sealed class Batch(Session session, BatchingOptions options)
         _returned.Clear();
         for (int i = _running.Count - 1; i >= 0; i--)
             if (IsOver(_running[i])) End(_running[i]);
+        // Not twice in a row: those who generate must go on, however many come.
+        _readOnly = !_readOnly && _running.Exists(entry => !entry.IsGenerating && entry.Pending <= ShortContext);
         while (!Plan()) Preempt();
         if (_plan.Count > 0) Compute();
         _steps++;
@@ -105,8 +111,8 @@ internal sealed class Batch(Session session, BatchingOptions options)
         _reading.Clear();
         foreach (var entry in _running)
         {
-            if (entry.IsGenerating) _plan.Add((entry, 1, 0));
-            else _reading.Add(entry);
+            if (!entry.IsGenerating) _reading.Add(entry);
+            else if (!_readOnly) _plan.Add((entry, 1, 0));
         }
         if (options.DraftTokens > 0 && _reading.Count == 0) PlanDrafts();
         _reading.Sort((a, b) => a.Pending.CompareTo(b.Pending));

@@ -24,11 +24,15 @@ public static class Recomputation
         y.CopyFrom(segment(x));
         context.SwapTape(tape);
         context.Arena.Release(mark);
-        context.Record(y, x.RequiresGradient, () =>
+        // Whether the segment trains weights of its own is not known before it is recorded, so it always counts as wanted.
+        context.Record(y, wanted: true, () =>
         {
-            // The gradient of the input outlives the segment, so it is allocated below the mark.
-            var gradient = context.GradientOf(x, out bool first);
-            if (first) gradient.Clear();
+            if (x.RequiresGradient)
+            {
+                // The gradient of the input outlives the segment, so it is allocated below the mark.
+                var gradient = context.GradientOf(x, out bool first);
+                if (first) gradient.Clear();
+            }
             var inner = context.Arena.Mark;
             ulong later = context.Stream;
             context.Stream = stream;

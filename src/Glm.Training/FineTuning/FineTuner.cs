@@ -19,6 +19,9 @@ public sealed record FineTuneOptions
     /// <summary>Prompts that run through the model together, one after the other in one row.</summary>
     public int MicroBatch { get; init; } = 4;
 
+    /// <summary>Whether each layer is computed again on the way back, which takes a third more time and little memory.</summary>
+    public bool Recompute { get; init; }
+
     /// <summary>Decoupled weight decay of matrices.</summary>
     public double WeightDecay { get; init; }
 
@@ -100,6 +103,7 @@ public sealed class FineTuner(Tuning tuning, IReadOnlyList<TunedPrompt> prompts,
         }
         _context.Reset();
         if (train) _context.Record();
+        model.RecomputeActivations = options.Recompute;
         var positions = new Positions(_context.Integers([.. tokens]), model.PositionAxes == 2 ? _context.Integers([.. blocks]) : null);
         var hidden = model.Forward(_context, _context.Integers([.. ids]), positions, model.Within(_context, [.. segments]));
         var logits = model.Logits(_context, _context.SelectRows(hidden, _context.Integers([.. rows])));
