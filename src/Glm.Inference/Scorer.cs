@@ -92,12 +92,15 @@ public sealed class Scorer
     /// Nats of several texts, and how many tokens were predicted: as <see cref="Score(IReadOnlyList{int[]}, IProgress{long}, CancellationToken)"/>, but with
     /// <see cref="ScoringOptions.RepeatsOverlap"/>.
     /// </summary>
-    public (double Nats, long Tokens)[] Nats(IReadOnlyList<int[]> texts, CancellationToken cancellation = default)
+    /// <param name="texts">Token ids of each text.</param>
+    /// <param name="progress">Sees the number of tokens scored so far.</param>
+    /// <param name="cancellation">Ends it between two batches.</param>
+    public (double Nats, long Tokens)[] Nats(IReadOnlyList<int[]> texts, IProgress<long>? progress = null, CancellationToken cancellation = default)
     {
         var sums = new (double Nats, long Tokens)[texts.Count];
         if (!_options.RepeatsOverlap || _start.Length == 0)
         {
-            foreach (var (scores, i) in Score(texts, null, cancellation).Select((scores, i) => (scores, i))) sums[i] = (-scores.Sum(score => (double)score), scores.Length);
+            foreach (var (scores, i) in Score(texts, progress, cancellation).Select((scores, i) => (scores, i))) sums[i] = (-scores.Sum(score => (double)score), scores.Length);
             return sums;
         }
         int longest = _options.MaxSequenceLength ?? _model.MaxSequenceLength;
@@ -106,6 +109,7 @@ public sealed class Scorer
             int row = 0;
             foreach (var (text, window) in batch)
                 for (int end = row + window.Tokens.Length - window.ScoredFrom; row < end; row++) sums[text] = (sums[text].Nats - values[row], sums[text].Tokens + 1);
+            progress?.Report(sums.Sum(sum => sum.Tokens));
         }
         return sums;
     }
