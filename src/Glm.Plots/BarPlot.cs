@@ -51,7 +51,7 @@ public sealed record BarPlot : Plot
         top += Values.Title.Length > 0 ? 34 : 20;
         bool isWide = width > Narrow;
         double left = Math.Min(Categories.Select(TextSize.Width).DefaultIfEmpty(0).Max() + 14, width * (isWide ? 0.36 : 0.4)), right = width - 44;
-        double group = Math.Max(1, Series.Count) * BarHeight, bottom = top + (Categories.Count * (group + Gap)) + 2;
+        double bottom = top + 2 + Categories.Select((_, category) => GroupHeight(category) + Gap).Sum();
         var values = Series.SelectMany(series => series.Bars).OfType<Bar>().SelectMany(bar => new[] { bar.Value, bar.Low ?? 0, bar.High ?? 0 });
         var (low, high) = Values.Range(Values.Logarithmic ? values : values.Append(0), 0);
         var x = new Scale(low, high, Values.Logarithmic, left, right);
@@ -66,18 +66,28 @@ public sealed record BarPlot : Plot
             svg.Empty("line", ("class", "grid"), ("x1", x[tick.Value]), ("x2", x[tick.Value]), ("y1", top - 2), ("y2", bottom));
             svg.Element("text", tick.Label, ("class", "soft small"), ("x", x[tick.Value]), ("y", top - 6), ("text-anchor", "middle"));
         }
+        double start = top + (Gap / 2);
         for (int category = 0; category < Categories.Count; category++)
         {
-            double start = top + (Gap / 2) + (category * (group + Gap));
+            double group = GroupHeight(category), place = start;
             svg.Element("text", TextSize.Fit(Categories[category], left - 10), ("x", left - 8), ("y", start + (group / 2) + 4.5), ("text-anchor", "end"));
             for (int i = 0; i < Series.Count; i++)
-                if (Series[i].Bars.ElementAtOrDefault(category) is { } bar && Values.Shows(bar.Value))
-                    DrawBar(svg, x, zero, start + (i * BarHeight), Palette.Slot(Series[i].Slot, i), bar, $"{Categories[category]}, {Series[i].Name}: {Shown(bar, form)}", Number(bar.Value, form));
+            {
+                if (BarOf(Series[i], category) is not { } bar) continue;
+                DrawBar(svg, x, zero, place, Palette.Slot(Series[i].Slot, i), bar, $"{Categories[category]}, {Series[i].Name}: {Shown(bar, form)}", Number(bar.Value, form));
+                place += BarHeight;
+            }
             if (hasMarks && Marks!.ElementAtOrDefault(category) is { } mark && Values.Shows(mark) && mark >= low && mark <= high)
                 svg.Empty("line", ("class", "mark"), ("x1", x[mark]), ("x2", x[mark]), ("y1", start - 2), ("y2", start + group + 2));
+            start += group + Gap;
         }
         svg.Empty("line", ("class", "axis"), ("x1", zero), ("x2", zero), ("y1", top - 2), ("y2", bottom)).Close();
     }
+
+    private Bar? BarOf(BarSeries series, int category) => series.Bars.ElementAtOrDefault(category) is { } bar && Values.Shows(bar.Value) ? bar : null;
+
+    /// <summary>Room for the bars that there are.</summary>
+    private double GroupHeight(int category) => Math.Max(1, Series.Count(series => BarOf(series, category) is not null)) * BarHeight;
 
     private static void DrawBar(MarkupWriter svg, Scale x, double zero, double top, int slot, Bar bar, string text, string value)
     {
