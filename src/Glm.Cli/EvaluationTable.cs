@@ -5,8 +5,8 @@ using Spectre.Console;
 namespace Glm.Cli;
 
 /// <summary>What one task gave in one precision.</summary>
-/// <param name="Precision">The precision.</param>
-/// <param name="Bytes">Bytes of the weights.</param>
+/// <param name="Precision">The precision; of a model behind an endpoint its name.</param>
+/// <param name="Bytes">Bytes of the weights; 0 where nobody knows.</param>
 /// <param name="Data">The data it read.</param>
 /// <param name="Task">The task.</param>
 /// <param name="Metrics">Its metrics over all files.</param>
@@ -24,16 +24,18 @@ internal sealed record Evaluated(
 /// <summary>One table over tasks and precisions.</summary>
 internal static class EvaluationTable
 {
+    private const int LongestName = 24;
+
     public static void Write(Terminal terminal, IReadOnlyList<Evaluated> results)
     {
         var precisions = results.Select(result => result.Precision).Distinct().ToList();
         var table = new Table().Border(TableBorder.Rounded).AddColumn(new TableColumn("task").NoWrap()).AddColumn("metric").AddColumn(new TableColumn("items").RightAligned()).AddColumn(new TableColumn("chance").RightAligned());
-        foreach (string name in precisions) table.AddColumn(new TableColumn(name).RightAligned());
-        table.AddRow(["size", "", "", "", .. precisions.Select(name => Units.Bytes(results.First(result => result.Precision == name).Bytes))]);
+        foreach (string name in precisions) table.AddColumn(new TableColumn(Markup.Escape(name)).RightAligned());
+        if (results.Any(result => result.Bytes > 0)) table.AddRow(["size", "", "", "", .. precisions.Select(name => Units.Bytes(results.First(result => result.Precision == name).Bytes))]);
         foreach (var rows in results.GroupBy(result => (result.Task, result.Data, result.Shots)))
         {
             var first = rows.First();
-            string task = Markup.Escape(first.Task + (first.Shots > 0 ? $", {first.Shots}-shot" : ""));
+            string task = Markup.Escape(Short(first.Task) + (first.Shots > 0 ? $", {first.Shots}-shot" : ""));
             foreach (string metric in first.Metrics.Keys)
             {
                 Row(task, metric, first.Items, first.Chance, rows.Select(row => row.Metrics.TryGetValue(metric, out double value) ? (double?)value : null));
@@ -48,6 +50,9 @@ internal static class EvaluationTable
             }
         }
         terminal.Screen.Write(table);
+
+        // The folder of a task and the end of a long name are left out, so that lines stay lines.
+        static string Short(string name) => name.Length <= LongestName ? name : name[(name.IndexOf('/') + 1)..] is { Length: > LongestName } rest ? rest[..(LongestName - 1)] + "…" : name[(name.IndexOf('/') + 1)..];
 
         void Row(string task, string metric, int items, IReadOnlyDictionary<string, double> chance, IEnumerable<double?> values)
         {

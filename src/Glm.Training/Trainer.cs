@@ -56,7 +56,7 @@ public sealed class Trainer : IDisposable
         {
             if (_lastBackward) _shards.LayerDone(layer);
         };
-        _optimizer = new AdamW(workers, _shards.Shards, config);
+        _optimizer = new AdamW(workers, _shards.Shards, config.Optimizer);
         _checkpoints = new Checkpoints(config, _layout, _shards);
         _microBatches = new MicroBatches(config, workers, _layout, _model, _data);
         _meter = new CommunicationMeter(_layout, _shards);

@@ -16,7 +16,7 @@ public sealed class ReportTests : IDisposable
     [Fact]
     public void Scores_stand_beside_what_was_published_with_interval_and_chance()
     {
-        SampleRuns.Write(Run("a"), "tiny", "bf16", SampleRuns.Choices("c3", 0, (null, 100, 300, 4)), SampleRuns.Choices("cmnli", 0, (null, 33, 99, 3)));
+        SampleRuns.Write(Run("a"), "tiny", "bf16", SampleRuns.Choices("clue-c3", 0, (null, 100, 300, 4)), SampleRuns.Choices("clue-cmnli", 0, (null, 33, 99, 3)));
         var report = Report.Of([_folder.Path]);
         var table = Assert.Single(report.Tables);
         Assert.Equal("clue", table.Id);
@@ -82,7 +82,7 @@ public sealed class ReportTests : IDisposable
     [Fact]
     public void Averages_of_ours_stand_beside_printed_averages()
     {
-        SampleRuns.Write(Run("a"), "tiny", "bf16", SampleRuns.Choices("winowhy", 1, (null, 1, 4, 2)), SampleRuns.Choices("operators", 1, (null, 3, 4, 2)));
+        SampleRuns.Write(Run("a"), "tiny", "bf16", SampleRuns.Choices("bigbench-lite/winowhy", 1, (null, 1, 4, 2)), SampleRuns.Choices("bigbench-lite/operators", 1, (null, 3, 4, 2)));
         var report = Report.Of([_folder.Path]);
         Assert.Equal(50, Ours(report, "bigbench-lite", "one-shot").Value);
         Assert.Null(report.Tables.Single(table => table.Id == "bigbench-lite").Rows[0].Ours[0]);
@@ -110,7 +110,7 @@ public sealed class ReportTests : IDisposable
     public void Runs_of_one_model_are_one_column_and_precisions_are_several()
     {
         SampleRuns.Write(Run("a"), "tiny", "bf16", SampleRuns.Choices("lambada", 0, (null, 20, 100, 4)));
-        SampleRuns.Write(Run("b"), "tiny", "bf16", SampleRuns.Choices("c3", 0, (null, 20, 100, 4)));
+        SampleRuns.Write(Run("b"), "tiny", "bf16", SampleRuns.Choices("clue-c3", 0, (null, 20, 100, 4)));
         SampleRuns.Write(Run("c"), "tiny", "int4", SampleRuns.Choices("lambada", 0, (null, 10, 100, 4)));
         var report = Report.Of([_folder.Path]);
         Assert.Equal(["tiny bf16", "tiny int4"], report.Models.Select(model => model.Label));
@@ -131,10 +131,10 @@ public sealed class ReportTests : IDisposable
     [Fact]
     public void What_is_unfinished_is_said_and_left_out()
     {
-        SampleRuns.Write(Run("a"), "tiny", "bf16", SampleRuns.Choices("lambada", 0, (null, 20, 100, 4)), SampleRuns.Choices("c3", 0, (null, 20, 100, 4)));
-        File.Delete(Path.Combine(Run("a"), "c3.json"));
+        SampleRuns.Write(Run("a"), "tiny", "bf16", SampleRuns.Choices("lambada", 0, (null, 20, 100, 4)), SampleRuns.Choices("clue-c3", 0, (null, 20, 100, 4)));
+        File.Delete(Path.Combine(Run("a"), "clue-c3.json"));
         var report = Report.Of([_folder.Path]);
-        Assert.Contains("c3 is not finished (100 items", Assert.Single(report.Remarks));
+        Assert.Contains("clue-c3 is not finished (100 items", Assert.Single(report.Remarks));
         Assert.DoesNotContain(report.Tables, table => table.Id == "clue");
         File.Delete(Path.Combine(Run("a"), "lambada.json"));
         Assert.Contains("found none", Assert.Throws<GlmException>(() => Report.Of([_folder.Path])).Message);
@@ -173,7 +173,7 @@ public sealed class ReportTests : IDisposable
     [Fact]
     public void The_page_holds_every_number_of_the_tables()
     {
-        SampleRuns.Write(Run("a"), "tiny", "bf16", SampleRuns.Choices("mmlu", 5, ("abstract_algebra", 10, 40, 4), ("virology", 30, 41, 4)), SampleRuns.Choices("winowhy", 0, (null, 1, 2, 2)));
+        SampleRuns.Write(Run("a"), "tiny", "bf16", SampleRuns.Choices("mmlu", 5, ("abstract_algebra", 10, 40, 4), ("virology", 30, 41, 4)), SampleRuns.Choices("bigbench-lite/winowhy", 0, (null, 1, 2, 2)));
         string html = HtmlReport.Write(Report.Of([_folder.Path]));
         foreach (string expected in new[] { "73.17", "MMLU while GLM-130B was trained", "1f0e9d8c7b6a", "Other published results", "中文语言理解测评", "44.71" }) Assert.Contains(expected, html);
         Assert.Contains("chance", html);

@@ -51,6 +51,7 @@ internal static class EvalCommand
         var noText = new Option<bool>("--no-text") { Description = "Keep no generated text in the results" };
         var scorer = new Option<string>("--scorer") { HelpName = "COMMAND", Description = "Program that tells how toxic texts are: reads a JSON string a line, writes a number from 0 to 1 a line" };
         var unigram = new Option<string>("--unigram") { HelpName = "PATH", Description = "Beside bits per byte, those of a unigram model counted on this text or prepared training data" };
+        var endpoint = new EndpointOptionSet();
         var activations = Options.Activations();
         var kvCache = Options.KvCache();
         kvCache.Description += "; texts are read so if this is given, else keys and values are as they are computed";
@@ -59,12 +60,15 @@ internal static class EvalCommand
         var threads = Options.Threads();
         var json = Options.Json();
         var quiet = Options.Quiet();
-        return new ExampleCommand("eval", "Evaluate a model on the tasks of the paper, or its bits per byte on any text",
+        var eval = new ExampleCommand("eval", "Evaluate a model on the tasks of the paper, or its bits per byte on any text",
             "glm eval --list", "glm eval --tasks bits-per-byte --data novel.txt", "glm eval --tasks mmlu clue --data data/eval --output results/glm-7m",
-            "glm eval --model models/mine --tasks lambada --data data/eval --precision bf16,int8,int4", "glm eval --tasks bigbench-lite --shots 0,1,3 --data data/eval --limit 100")
+            "glm eval --model models/mine --tasks lambada --data data/eval --precision bf16,int8,int4", "glm eval --tasks bigbench-lite --shots 0,1,3 --data data/eval --limit 100",
+            "glm eval --endpoint https://host/v1 --endpoint-model NAME --tasks mmlu --data data/eval --price-in 2.5 --price-out 10 --estimate")
         {
             path, tasks, data, output, limit, shots, precision, list, skipMissing, noText, scorer, unigram, activations, adapter, kvCache, memory, threads, json, quiet,
-        }.InRanks().Does((parse, cancellation) =>
+        };
+        foreach (var option in endpoint.All) eval.Options.Add(option);
+        return eval.InRanks().Does((parse, cancellation) =>
         {
             string[] words = [.. (parse.GetValue(tasks) ?? []).Distinct()];
             if (parse.GetValue(list))
@@ -83,36 +87,61 @@ internal static class EvalCommand
             }, root, parse.GetValue(skipMissing) ? terminal : null)).ToList();
             if (runs.Count == 0) throw new GlmException($"{root}: expected data for one of the tasks, found none");
             Refuse(runs);
+            var results = new List<Evaluated>();
+            if (endpoint.IsAsked(parse))
+            {
+                if (parse.GetResult(path) is { Implicit: false } || parse.GetResult(precision) is not null) throw new UsageException("--endpoint: expected neither --model nor --precision besides, which are of models that run here");
+                using var remote = endpoint.Open(parse, terminal, [.. runs.Select(run => (run.Task, run.Options))], parse.GetValue(quiet), cancellation);
+                if (remote is null) return;
+                using (var line = new ProgressLine(terminal, parse.GetValue(quiet)))
+                    RunAll(remote, null, new EvaluationProgress(line, runs.Sum(run => run.Work)), (run, result) => Describe(run, result, remote.Identity, null));
+                Report(terminal, results, parse.GetValue(json));
+                return;
+            }
 
             using var loaded = Opening.Load(terminal, parse.GetValue(path), parse.GetValue(threads), parse.GetValue(memory), Options.CacheType(parse.GetValue(kvCache)), quiet: parse.GetValue(quiet), adapter: parse.GetValue(adapter), cancellation: cancellation);
             var baseline = parse.GetValue(unigram) is { } counted ? Unigram(counted, loaded, cancellation) : null;
             string[] names = parse.GetValue(precision) ?? [];
             string?[] precisions = names.Length == 0 ? [null] : [.. names];
-            var results = new List<Evaluated>();
-            using var line = new ProgressLine(terminal, parse.GetValue(quiet));
-            var progress = new EvaluationProgress(line, precisions.Length * runs.Sum(run => run.Work));
-            foreach (string? name in precisions)
+            using (var line = new ProgressLine(terminal, parse.GetValue(quiet)))
             {
-                var weights = name is null ? loaded.Model : loaded.In(Precisions.First(type => Units.Name(type) == name), progress: null, cancellation).Packed(loaded.Workers);
-                weights.InputBits = Options.InputBits(parse.GetValue(activations));
-                DType cache = Options.CacheType(parse.GetValue(kvCache));
-                var identity = Identity(loaded, weights, name, parse.GetValue(kvCache)!);
-                using var model = new LocalModel(weights, loaded.Workers, loaded.Tokenizer, identity, cache, parse.GetResult(kvCache) is { Implicit: false } ? cache : null);
-                foreach (var part in runs.GroupBy(run => run.Options.Shots))
+                var progress = new EvaluationProgress(line, precisions.Length * runs.Sum(run => run.Work));
+                foreach (string? name in precisions)
                 {
-                    string? folder = folders.Path is not { } into ? null : Path.Combine(into, precisions.Length > 1 ? name! : "", examples.Length > 1 ? $"{part.Key}-shot" : "");
-                    var evaluated = Evaluate(model, [.. part], folder, run => progress.Of($"{(name is null ? "" : $"{name}, ")}{run.Task.Title}", run.Work), cancellation);
-                    foreach (var (run, result) in part.Zip(evaluated)) results.Add(Describe(run, result, identity, baseline, loaded));
+                    var weights = name is null ? loaded.Model : loaded.In(Precisions.First(type => Units.Name(type) == name), progress: null, cancellation).Packed(loaded.Workers);
+                    weights.InputBits = Options.InputBits(parse.GetValue(activations));
+                    DType cache = Options.CacheType(parse.GetValue(kvCache));
+                    var identity = Identity(loaded, weights, name, parse.GetValue(kvCache)!);
+                    using var model = new LocalModel(weights, loaded.Workers, loaded.Tokenizer, identity, cache, parse.GetResult(kvCache) is { Implicit: false } ? cache : null);
+                    RunAll(model, precisions.Length > 1 ? name : null, progress, (run, result) =>
+                        Describe(run, result, identity, run.Task.Name == BitsPerByteTask.Name && baseline is not null ? BitsPerByteTask.Of(run.Task, run.Options, baseline, loaded.Tokenizer) : null));
                 }
             }
-            line.Dispose();
-            if (!parse.GetValue(json)) EvaluationTable.Write(terminal, results);
-            else if (results.Count == 1) terminal.WriteJson(results[0]);
-            else terminal.WriteJson(new { results });
-            if (parse.GetValue(json)) return;
-            foreach (var result in results.Where(result => result.Errors.Count > 0).DistinctBy(result => (result.Task, result.Data)))
-                terminal.Error.WriteLine($"glm: {result.Task}: {result.Errors.Count:N0}{(result.Errors.Count == 100 ? " or more" : "")} items could not be used; the first: {result.Errors[0]}");
+            Report(terminal, results, parse.GetValue(json));
+
+            void RunAll(EvaluatedModel model, string? variant, EvaluationProgress progress, Func<PlannedTask, TaskResult, Evaluated> describe)
+            {
+                foreach (var part in runs.GroupBy(run => run.Options.Shots))
+                {
+                    string? folder = folders.Path is not { } into ? null : Path.Combine(into, variant ?? "", examples.Length > 1 ? $"{part.Key}-shot" : "");
+                    var evaluated = Evaluate(model, [.. part], folder, run => progress.Of($"{(variant is null ? "" : $"{variant}, ")}{run.Task.Title}", run.Work), cancellation);
+                    results.AddRange(part.Zip(evaluated, describe));
+                }
+            }
         });
+    }
+
+    private static void Report(Terminal terminal, List<Evaluated> results, bool json)
+    {
+        if (json)
+        {
+            if (results.Count == 1) terminal.WriteJson(results[0]);
+            else terminal.WriteJson(new { results });
+            return;
+        }
+        EvaluationTable.Write(terminal, results);
+        foreach (var result in results.Where(result => result.Errors.Count > 0).DistinctBy(result => (result.Task, result.Data)))
+            terminal.Error.WriteLine($"glm: {result.Task}: {result.Errors.Count:N0}{(result.Errors.Count == 100 ? " or more" : "")} items could not be used; the first: {result.Errors[0]}");
     }
 
     /// <summary>The tasks of a run with their data read once, so that what is missing is told before anything long begins.</summary>
@@ -151,7 +180,7 @@ internal static class EvalCommand
     private static RunResult Begin(ResultFolder? folder, ModelIdentity model, IReadOnlyList<PlannedTask> runs)
     {
         var earlier = folder?.ReadRun();
-        if (earlier is not null && (earlier.Model.Hash, earlier.Model.Precision, earlier.Model.KvCache) != (model.Hash, model.Precision, model.KvCache))
+        if (earlier is not null && Which(earlier.Model) != Which(model))
             throw new GlmException($"{folder!.Path}: expected results of {Told(model)}, found those of {Told(earlier.Model)}: choose another --output");
         var run = new RunResult
         {
@@ -164,16 +193,17 @@ internal static class EvalCommand
         folder?.Write(run);
         return run;
 
-        static string Told(ModelIdentity model) => $"{model.Name} ({model.Hash}, {model.Precision}, cache {model.KvCache})";
+        static (string, string?, string?) Which(ModelIdentity model) => (model.Hash ?? $"{model.Name} at {model.Location}", model.Precision, model.KvCache);
+        static string Told(ModelIdentity model) => model.Hash is null ? $"{model.Name} at {model.Location}" : $"{model.Name} ({model.Hash}, {model.Precision}, cache {model.KvCache})";
     }
 
-    private static Evaluated Describe(PlannedTask run, TaskResult result, ModelIdentity model, UnigramModel? unigram, LoadedModel loaded)
+    private static Evaluated Describe(PlannedTask run, TaskResult result, ModelIdentity model, double? unigram)
     {
         var metrics = result.Overall.Metrics.ToDictionary(metric => metric.Key, metric => metric.Value.Average);
-        if (run.Task.Name == BitsPerByteTask.Name && unigram is not null) metrics["unigram_bits_per_byte"] = BitsPerByteTask.Of(run.Task, run.Options, unigram, loaded.Tokenizer);
+        if (unigram is { } baseline) metrics["unigram_bits_per_byte"] = baseline;
         bool isOne = result.Groups is [_] && result.Files is [_];
         string data = run.Task.Name == BitsPerByteTask.Name ? run.Task.File : Path.Combine(run.Options.Data, run.Task.Path);
-        return new Evaluated(model.Precision!, model.Bytes!.Value, data, result.Task, metrics, result.Overall.Items, result.Errors, result.Shots, result.Overall.Chance, isOne ? null : result.Groups, result.Seconds, result.Tokens);
+        return new Evaluated(model.Precision ?? model.Name, model.Bytes ?? 0, data, result.Task, metrics, result.Overall.Items, result.Errors, result.Shots, result.Overall.Chance, isOne ? null : result.Groups, result.Seconds, result.Tokens);
     }
 
     private static ModelIdentity Identity(LoadedModel loaded, LanguageModel model, string? precision, string cache) => new()

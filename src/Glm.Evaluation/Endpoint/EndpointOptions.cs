@@ -40,6 +40,9 @@ public sealed record EndpointOptions
     /// <summary>Folder of responses; null to keep none.</summary>
     public string? Cache { get; init; }
 
+    /// <summary>The user's cache directory for responses.</summary>
+    public static string StandardCache => ResponseCache.Standard;
+
     /// <summary>Attempts after the first, each a while longer after the last.</summary>
     internal int Retries { get; init; } = 6;
 

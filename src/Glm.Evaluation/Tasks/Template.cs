@@ -127,17 +127,19 @@ public sealed class Template
         private static string Second(string pair) =>
             JsonNode.Parse(pair) is JsonArray { Count: 2 } parts ? Template.Text(parts[1]) : throw new GlmException($"expected a pair, found {pair}");
 
-        /// <summary>The choices of <c>a ) 38 , b ) 27.675</c>: each letter in turn ends the one before.</summary>
+        /// <summary>The choices of <c>a ) 38 , b ) 27.675</c>, or of the same as a list of quoted texts: each letter in turn ends the one before.</summary>
         private static List<string> Lettered(string text)
         {
+            bool isList = text.StartsWith("['", StringComparison.Ordinal);
             var choices = new List<string>();
             int start = text.IndexOf("a )", StringComparison.Ordinal);
             if (start < 0) throw new GlmException($"expected choices such as \"a ) 1 , b ) 2\", found \"{text}\"");
             for (char letter = 'b'; start >= 0; letter++)
             {
-                int next = text.IndexOf($", {letter} )", start, StringComparison.Ordinal);
-                choices.Add((next < 0 ? text[(start + 3)..] : text[(start + 3)..next]).Trim());
-                start = next < 0 ? -1 : next + 2;
+                string between = isList ? "', '" : ", ";
+                int next = text.IndexOf($"{between}{letter} )", start, StringComparison.Ordinal);
+                choices.Add((next < 0 ? text[(start + 3)..(isList ? ^2 : ^0)] : text[(start + 3)..next]).Trim());
+                start = next < 0 ? -1 : next + between.Length;
             }
             return choices;
         }

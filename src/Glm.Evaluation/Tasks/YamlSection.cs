@@ -8,6 +8,7 @@ namespace Glm.Evaluation;
 internal sealed class YamlSection
 {
     private const string VariantName = "$variant";
+    private const int LargestFile = 1 << 20, Deepest = 32;
 
     private readonly string _file;
     private readonly string? _variant;
@@ -38,15 +39,21 @@ internal sealed class YamlSection
     {
         try
         {
-            using var reader = new StreamReader(file);
+            if (new FileInfo(file).Length > LargestFile) throw new GlmException($"{file}: expected at most {LargestFile} bytes, found more");
+            string text = File.ReadAllText(file);
+            RequireShallow(file, text);
             var yaml = new YamlStream();
-            yaml.Load(new Parser(new Scanner(reader, skipComments: true)));
+            yaml.Load(new Parser(new StringReader(text)));
             if (yaml.Documents.Count != 1) throw new GlmException($"{file}: expected one YAML document, found {yaml.Documents.Count}");
             return new YamlSection(file, yaml.Documents[0].RootNode, "a task", variant);
         }
         catch (YamlException error)
         {
             throw new GlmException($"{file}: line {error.Start.Line}: {error.Message}", error);
+        }
+        catch (InvalidOperationException error)
+        {
+            throw new GlmException($"{file}: expected YAML, found something else", error); // The parser gives up so where a file ends too early.
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
@@ -133,6 +140,17 @@ internal sealed class YamlSection
 
     /// <summary>An error at a field, or at the mapping.</summary>
     public GlmException Fault(string name, string reason) => _fields.TryGetValue(name, out var field) ? Fault(field.Value, $"{name}: {reason}") : new GlmException($"{_file}: line {Line}: {name}: {reason}");
+
+    /// <summary>Nodes are built by recursion, events are not.</summary>
+    private static void RequireShallow(string file, string text)
+    {
+        var parser = new Parser(new StringReader(text));
+        for (int depth = 0; parser.MoveNext();)
+        {
+            depth += parser.Current!.NestingIncrease;
+            if (depth > Deepest) throw new GlmException($"{file}: line {parser.Current.Start.Line}: expected at most {Deepest} levels, found more");
+        }
+    }
 
     private string? Varied(string? text) => _variant is null ? text : text?.Replace(VariantName, _variant, StringComparison.Ordinal);
 

@@ -11,6 +11,8 @@ public sealed class EndpointModelTests : IDisposable
         _folder.Dispose();
     }
 
+    private EndpointOptions Options => EndpointOptions.Of(_endpoint.Address, null) with { Model = "m", FirstDelay = TimeSpan.FromMilliseconds(1), LongestBackoff = TimeSpan.FromMilliseconds(5), Connections = 4 };
+
     private static ChoiceItem[] Questions(int count) => [.. Enumerable.Range(0, count).Select(i => new ChoiceItem($"Question {i} is this. Answer:", ["longest", "mid", "longer"]))];
 
     private static int[] All(int count) => [.. Enumerable.Range(0, count)];
@@ -19,7 +21,7 @@ public sealed class EndpointModelTests : IDisposable
 
     private List<Answer<ChoiceScores>> Choose(ChoiceItem[] items, EndpointOptions? options = null, List<string>? notes = null)
     {
-        using var model = EndpointModel.Open(options ?? _endpoint.Options, note => { lock (notes ?? []) notes?.Add(note); });
+        using var model = EndpointModel.Open(options ?? Options, note => { lock (notes ?? []) notes?.Add(note); });
         return [.. model.Choose(items, All(items.Length), new ReadingOptions()).OrderBy(answer => answer.Item)];
     }
 
@@ -32,7 +34,7 @@ public sealed class EndpointModelTests : IDisposable
         Assert.Equal(1, answers[0].Value!.Prediction);
         Assert.Equal([-0.4 - 0.7, -0.7 - 0.7], answers[1].Value!.Scores!, (a, b) => Math.Abs(a - b) < 1e-9); // what follows the blank counts
         Assert.Equal(1, answers[2].Value!.Prediction);
-        Assert.All(_endpoint.Requests, request => Assert.EndsWith("/completions", request.Path));
+        Assert.All(_endpoint.Requests.Where(request => !request.IsProbe), request => Assert.EndsWith("/v1/completions", request.Path));
     }
 
     [Fact]
@@ -86,7 +88,7 @@ public sealed class EndpointModelTests : IDisposable
     public void The_interface_can_be_chosen()
     {
         _endpoint.Writes = _ => "A";
-        Assert.Null(Assert.Single(Choose(Questions(1), _endpoint.Options with { Interface = EndpointInterface.Chat })).Value!.Scores);
+        Assert.Null(Assert.Single(Choose(Questions(1), Options with { Interface = EndpointInterface.Chat })).Value!.Scores);
         Assert.All(_endpoint.Requests, request => Assert.EndsWith("/chat/completions", request.Path));
     }
 
@@ -108,14 +110,14 @@ public sealed class EndpointModelTests : IDisposable
                 "cut" => TestEndpoint.AnswerAsync(stream, "200 OK", """{"choices":[{"te""", length: 500),
                 "truncated" => TestEndpoint.AnswerAsync(stream, "200 OK", """{"choices":[{"te"""),
                 "no JSON" => TestEndpoint.AnswerAsync(stream, "200 OK", "<html>Bad gateway</html>"),
-                _ => Task.Delay(TimeSpan.FromSeconds(2)),
+                _ => Task.Delay(TimeSpan.FromSeconds(3)),
             });
             return true;
         };
         var notes = new List<string>();
-        var answers = Choose(Questions(2), _endpoint.Options with { Timeout = TimeSpan.FromSeconds(how == "silence" ? 0.3 : 30) }, notes);
+        var answers = Choose(Questions(2), Options with { Timeout = TimeSpan.FromSeconds(how == "silence" ? 1 : 30) }, notes);
         Assert.All(answers, answer => Assert.Equal(1, answer.Value!.Prediction));
-        Assert.Equal(12, notes.Count); // twice for each choice
+        Assert.True(notes.Count >= 12, $"{notes.Count}"); // twice for each choice; more where a busy machine is slow itself
         Assert.All(notes, note => Assert.DoesNotContain('\n', note));
         Assert.All(notes, note => Assert.Contains("again in", note));
     }
@@ -129,7 +131,7 @@ public sealed class EndpointModelTests : IDisposable
             await TestEndpoint.AnswerAsync(stream, "500 Internal Server Error", """{"error":"broken"}""");
             return true;
         };
-        var answers = Choose(Questions(3), _endpoint.Options with { Retries = 2 });
+        var answers = Choose(Questions(3), Options with { Retries = 2 });
         Assert.Equal([true, false, true], answers.Select(answer => answer.Value is not null));
         Assert.Contains("HTTP 500: broken (3 attempts)", answers[1].Error);
     }
@@ -208,7 +210,7 @@ public sealed class EndpointModelTests : IDisposable
     [Fact]
     public void An_address_where_nobody_answers_is_one_line()
     {
-        var options = _endpoint.Options;
+        var options = Options;
         _endpoint.Dispose();
         string message = Assert.Throws<GlmException>(() => Choose(Questions(1), options)).Message;
         Assert.Contains("(3 attempts)", message);
@@ -236,7 +238,7 @@ public sealed class EndpointModelTests : IDisposable
             await TestEndpoint.AnswerAsync(stream, "200 OK", new string(' ', 100_000), length: 1_000_000_000);
             return true;
         };
-        Assert.Contains("at most 50,000 bytes", Assert.Single(Choose(Questions(1), _endpoint.Options with { LargestResponse = 50_000 })).Error);
+        Assert.Contains("at most 50,000 bytes", Assert.Single(Choose(Questions(1), Options with { LargestResponse = 50_000 })).Error);
     }
 
     [Fact]
@@ -268,7 +270,7 @@ public sealed class EndpointModelTests : IDisposable
             await Task.Delay(20);
             return false;
         };
-        Assert.Equal(40, Choose(Questions(40), _endpoint.Options with { RequestsPerMinute = 60_000 }).Count);
+        Assert.Equal(40, Choose(Questions(40), Options with { RequestsPerMinute = 60_000 }).Count);
         Assert.InRange(_endpoint.MostOpen, 2, 4);
     }
 
@@ -276,7 +278,7 @@ public sealed class EndpointModelTests : IDisposable
     public void What_was_answered_before_an_interruption_is_handed_out()
     {
         using var cancellation = new CancellationTokenSource();
-        using var model = EndpointModel.Open(_endpoint.Options with { Connections = 1 });
+        using var model = EndpointModel.Open(Options with { Connections = 1 });
         _endpoint.Misbehave = (request, stream) =>
         {
             if (request.Prompt.Contains("Question 5 ")) cancellation.Cancel();
@@ -294,7 +296,7 @@ public sealed class EndpointModelTests : IDisposable
     public void Generation_asks_for_what_the_task_says()
     {
         _endpoint.Writes = _ => " Paris, of course\nQuestion";
-        using var model = EndpointModel.Open(_endpoint.Options);
+        using var model = EndpointModel.Open(Options);
         var options = new GenerationOptions { MaxNewTokens = 7, Temperature = 0.5, TopP = 0.9, Samples = 2, Stop = ["\n"] };
         var answer = Assert.Single(model.Generate(["Where? [gMASK]"], [0], new ReadingOptions(), options));
         Assert.Equal([" Paris, of course", " Paris, of course"], answer.Value!.Texts);
@@ -321,7 +323,7 @@ public sealed class EndpointModelTests : IDisposable
     public void Texts_are_read_whole_in_windows()
     {
         string text = string.Concat(Enumerable.Range(0, 400).Select(i => $"w{i % 17} ")) + "\u4F60\u597D end";
-        using var model = EndpointModel.Open(_endpoint.Options);
+        using var model = EndpointModel.Open(Options);
         var whole = Assert.Single(model.Read([text], [0], new ReadingOptions { MaxSequenceLength = 10_000 }, null)).Value!;
         Assert.Equal(TestEndpoint.Words(text).Length, whole.Tokens);
         // All but the first word, before which a line break is put, have their own score.
@@ -329,15 +331,39 @@ public sealed class EndpointModelTests : IDisposable
         int before = Asked;
         var windows = Assert.Single(model.Read([text], [0], new ReadingOptions { MaxSequenceLength = 100 }, null)).Value!;
         Assert.True(Asked - before > 5);
-        Assert.All(_endpoint.Requests.Skip(before + 1), request => Assert.True(System.Text.Encoding.UTF8.GetByteCount(request.Prompt) <= 301));
+        Assert.All(_endpoint.Requests.Where(request => !request.IsProbe).Skip(before), request => Assert.True(System.Text.Encoding.UTF8.GetByteCount(request.Prompt) <= 301));
         Assert.InRange(windows.Nats / whole.Nats, 0.97, 1.05); // words that a window cuts count as two
+    }
+
+    /// <summary>An endpoint says how long its model is, or refuses what is too long; either way the text is read.</summary>
+    [Theory]
+    [InlineData("""{"data":[{"id":"m","max_model_len":300}]}""", 300)]
+    [InlineData("""{"data":[{"id":"m","glm":{"max_length":300}},{"id":"n","max_model_len":7}]}""", 300)]
+    [InlineData("""{"data":[{"id":"m"}]}""", null)]
+    [InlineData("[]", null)]
+    public void The_length_of_the_model_is_found(string models, int? length)
+    {
+        _endpoint.Misbehave = async (request, stream) =>
+        {
+            bool isList = request.Path.EndsWith("/models", StringComparison.Ordinal);
+            if (!isList && request.Prompt.Length <= 1000) return false;
+            await TestEndpoint.AnswerAsync(stream, isList ? "200 OK" : "400 Bad Request", isList ? models : """{"error":{"message":"maximum context length"}}""");
+            return true;
+        };
+        using var model = EndpointModel.Open(Options);
+        Assert.Equal(length, model.Identity.MaxSequenceLength);
+        string text = string.Concat(Enumerable.Repeat("word ", 1000));
+        var answer = Assert.Single(model.Read([text], [0], new ReadingOptions { MaxSequenceLength = 2048 }, null));
+        Assert.InRange(answer.Value!.Tokens, 1000, 1100);
+        var choice = Assert.Single(model.Choose([new ChoiceItem(text, ["good", "excellent"])], [0], new ReadingOptions { MaxSequenceLength = 2048 }));
+        Assert.Equal([1, 1], choice.Value!.Tokens!);
     }
 
     [Fact]
     public void Without_probabilities_no_text_is_read()
     {
         _endpoint.HasProbabilities = false;
-        using var model = EndpointModel.Open(_endpoint.Options);
+        using var model = EndpointModel.Open(Options);
         Assert.Contains("logprobs", Assert.Throws<GlmException>(() => model.Read(["x"], [0], new ReadingOptions(), null).ToList()).Message);
     }
 
@@ -353,9 +379,9 @@ public sealed class EndpointModelTests : IDisposable
             await TestEndpoint.AnswerAsync(stream, "200 OK", models);
             return true;
         };
-        Assert.Contains(reason, Assert.Throws<GlmException>(() => EndpointModel.Open(_endpoint.Options with { Model = null })).Message);
+        Assert.Contains(reason, Assert.Throws<GlmException>(() => EndpointModel.Open(Options with { Model = null })).Message);
         _endpoint.Misbehave = null;
-        using var model = EndpointModel.Open(_endpoint.Options with { Model = null });
+        using var model = EndpointModel.Open(Options with { Model = null });
         Assert.Equal("m", model.Identity.Name);
     }
 

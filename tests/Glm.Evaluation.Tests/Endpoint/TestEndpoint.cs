@@ -14,7 +14,8 @@ namespace Glm.Evaluation.Tests;
 /// <param name="Number">How many requests with the same path and body came before.</param>
 internal sealed record EndpointRequest(string Path, Dictionary<string, string> Headers, JsonObject Body, int Number)
 {
-    public bool IsProbe => Prompt == "One two three";
+    /// <summary>Whether the endpoint is only looked at.</summary>
+    public bool IsProbe => Prompt == "One two three" || Path.EndsWith("/models", StringComparison.Ordinal);
 
     /// <summary>The prompt of a completion, or the last message of a chat.</summary>
     public string Prompt => (string?)Body["prompt"] ?? (string?)Body["messages"]?[0]?["content"] ?? "";
@@ -52,8 +53,6 @@ internal sealed partial class TestEndpoint : IDisposable
 
     /// <summary>Answers a request in its own way and says true, or leaves it to the endpoint.</summary>
     public Func<EndpointRequest, Stream, Task<bool>>? Misbehave { get; set; }
-
-    public EndpointOptions Options => EndpointOptions.Of(Address, null) with { Model = "m", FirstDelay = TimeSpan.FromMilliseconds(1), LongestBackoff = TimeSpan.FromMilliseconds(5), Connections = 4 };
 
     public static string[] Words(string text) => [.. Word().Matches(text).Select(match => match.Value)];
 
