@@ -37,6 +37,7 @@ public static class RunPlots
         ("learning-rate", "Learning rate", "", false, step => step.Rate),
         ("speed", "Speed", "tokens per second", false, step => step.TokensPerSecond),
         ("peak-share", "Model FLOPs, share of the measured peak", "percent", false, step => 100 * step.PeakShare),
+        ("communication", "Time in communication", "percent", false, step => 100 * step.CommunicationShare),
     ];
 
     /// <summary>The plots that the runs have values for, by the name of their files.</summary>

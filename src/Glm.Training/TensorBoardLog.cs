@@ -41,8 +41,8 @@ public sealed class TensorBoardLog : IDisposable
         [
             ("loss/total", step.Loss), ("loss/mask", step.SpanLoss), ("loss/gmask", step.SuffixLoss), ("loss/multitask", step.MultitaskLoss), ("optimizer/learning_rate", step.Rate),
             ("optimizer/gradient_norm", step.GradientNorm), ("optimizer/loss_scale", step.LossScale), ("optimizer/overflows", step.Overflows), ("optimizer/batch", step.Batch),
-            ("speed/tokens_per_second", step.TokensPerSecond), ("speed/flops_per_second", step.FlopsPerSecond), ("speed/share_of_peak", step.PeakShare), ("data/samples", step.Samples),
-            ("data/discarded", step.Discarded),
+            ("speed/tokens_per_second", step.TokensPerSecond), ("speed/flops_per_second", step.FlopsPerSecond), ("speed/share_of_peak", step.PeakShare),
+            ("speed/share_of_communication", step.CommunicationShare), ("data/samples", step.Samples), ("data/discarded", step.Discarded),
         ];
         var validation = (step.Validation ?? []).Select((loss, source) => ($"validation/{source}", (double?)loss));
         return all.Concat(validation).Where(scalar => scalar.Item2 is not null).Select(scalar => (scalar.Item1, scalar.Item2!.Value));
