@@ -26,6 +26,8 @@ internal static class Options
 
     public static Option<string> Tokenizer() => new("--tokenizer", "--model") { HelpName = "PATH", Description = "Tokenizer file, directory that holds one, or GGUF file (default: the shipped model's)" };
 
+    public static Option<string> OutputFolder(string description) => new("--output") { HelpName = "FOLDER", Description = description, Required = true };
+
     public static Option<string> TextField() => new("--text-field") { HelpName = "NAME", Description = "Field of a JSON line that holds the text", DefaultValueFactory = _ => "text" };
 
     public static Option<string> Newlines() => new Option<string>("--newlines")

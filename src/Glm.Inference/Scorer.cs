@@ -42,6 +42,9 @@ public sealed class Scorer
         if (model.VirtualTokens is { } tokens) _cache?.BeginWith(_context, tokens);
     }
 
+    /// <summary>Tokens that went through the model.</summary>
+    public long Tokens { get; private set; }
+
     /// <summary>Bits per byte: nats / (ln 2 x UTF-8 bytes).</summary>
     public static double BitsPerByte(double nats, long utf8Bytes) => nats / (Math.Log(2) * utf8Bytes);
 
@@ -89,12 +92,15 @@ public sealed class Scorer
     /// Nats of several texts, and how many tokens were predicted: as <see cref="Score(IReadOnlyList{int[]}, IProgress{long}, CancellationToken)"/>, but with
     /// <see cref="ScoringOptions.RepeatsOverlap"/>.
     /// </summary>
-    public (double Nats, long Tokens)[] Nats(IReadOnlyList<int[]> texts, CancellationToken cancellation = default)
+    /// <param name="texts">Token ids of each text.</param>
+    /// <param name="progress">Sees the number of tokens scored so far.</param>
+    /// <param name="cancellation">Ends it between two batches.</param>
+    public (double Nats, long Tokens)[] Nats(IReadOnlyList<int[]> texts, IProgress<long>? progress = null, CancellationToken cancellation = default)
     {
         var sums = new (double Nats, long Tokens)[texts.Count];
         if (!_options.RepeatsOverlap || _start.Length == 0)
         {
-            foreach (var (scores, i) in Score(texts, null, cancellation).Select((scores, i) => (scores, i))) sums[i] = (-scores.Sum(score => (double)score), scores.Length);
+            foreach (var (scores, i) in Score(texts, progress, cancellation).Select((scores, i) => (scores, i))) sums[i] = (-scores.Sum(score => (double)score), scores.Length);
             return sums;
         }
         int longest = _options.MaxSequenceLength ?? _model.MaxSequenceLength;
@@ -103,6 +109,7 @@ public sealed class Scorer
             int row = 0;
             foreach (var (text, window) in batch)
                 for (int end = row + window.Tokens.Length - window.ScoredFrom; row < end; row++) sums[text] = (sums[text].Nats - values[row], sums[text].Tokens + 1);
+            progress?.Report(sums.Sum(sum => sum.Tokens));
         }
         return sums;
     }
@@ -138,6 +145,7 @@ public sealed class Scorer
             rows.AddRange(Enumerable.Range(start + window.ScoredFrom, window.Tokens.Length - window.ScoredFrom));
             targets.AddRange(window.Targets[window.ScoredFrom..]);
         }
+        Tokens += start;
         _context.Reset();
         var ids = _context.Integers([.. windows.SelectMany(window => window.Tokens)]);
         (int Token, int Block)[] places = [.. windows.SelectMany(window => Enumerable.Range(0, window.Tokens.Length).Select(i => _model.PositionOf(i, window.Place)))];

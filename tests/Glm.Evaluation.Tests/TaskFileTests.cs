@@ -110,6 +110,19 @@ public sealed class TaskFileTests : IDisposable
         Assert.Equal(names.Length, names.Distinct().Count());
     }
 
+    [Fact]
+    public void The_prompt_of_mmlu_is_the_originals()
+    {
+        _folder.Write("mmlu/dev.csv", "subject,question,A,B,C,D,answer\n" + string.Concat(Enumerable.Range(1, 6).Select(i => $"high_school_physics,e{i}?,a{i},b{i},c{i},d{i},C\n")));
+        _folder.Write("mmlu/test.csv", "subject,question,A,B,C,D,answer\nhigh_school_physics,q?,a,b,c,d,D\n");
+        var data = TaskData.Load(TaskFile.Load(Path.Combine(TestFiles.Repository, "tasks", "mmlu", "mmlu.yaml")).Single(), _folder.Path);
+        var item = data.Files.Single().Items.Single();
+        Assert.Equal(
+            "The following are multiple choice questions about high school physics.\n\n" + string.Concat(Enumerable.Range(1, 5).Select(i => $"e{i}?\n(A) a{i} (B) b{i} (C) c{i} (D) d{i}\nAnswer: (C) c{i}\n\n"))
+            + "q?\n(A) a (B) b (C) c (D) d\nAnswer: (", item.Prompt.Text);
+        Assert.Equal(("stem", 3, "high_school_physics"), (data.Files[0].Group, item.Label, item.Category));
+    }
+
     /// <summary>The sizes that the collection of data tells of the part that is here; of every data set, nearly all records can be used.</summary>
     [DataFact]
     public void Shipped_tasks_find_their_data()

@@ -1,13 +1,19 @@
 using System.CommandLine;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Glm.Evaluation;
 using Glm.Tokenizers;
 using Glm.Training;
 
 namespace Glm.Cli.Commands;
 
-/// <summary><c>glm data</c>: text to training shards.</summary>
+/// <summary><c>glm data</c>: text to training shards, and to questions of Ada-LEval.</summary>
 internal static class DataCommand
 {
-    public static Command Create(Terminal terminal) => new Command("data", "Training data") { Prepare(terminal), PrepareTasks(terminal) };
+    private const int LargestBook = 64 << 20;
+
+    public static Command Create(Terminal terminal) => new Command("data", "Training data, and data of evaluation tasks that is made of texts") { Prepare(terminal), PrepareTasks(terminal), PassageSorting(terminal), AnswerSelection(terminal) };
 
     private static ExampleCommand Prepare(Terminal terminal)
     {
@@ -43,6 +49,57 @@ internal static class DataCommand
             line.Dispose();
             Report(terminal, manifest, folder, parse.GetValue(json));
         });
+    }
+
+    private static ExampleCommand PassageSorting(Terminal terminal)
+    {
+        var inputs = new Argument<string[]>("INPUT") { Description = "Books: text files (.txt: one; .jsonl: one a line; plain, .gz, .xz, .zst) or folders of them", Arity = ArgumentArity.OneOrMore };
+        var (output, settings, count, tokenizer, seed) = (Options.OutputFolder("Where textsort_SETTING.json go: ada_leval_tsort in the folder of data sets"), Settings("1k,2k"), Options.Number("--count", "N", "Questions of each setting", 200, 1, 100_000), Options.Tokenizer(), Options.Seed());
+        return new ExampleCommand("tsort", "Ada-LEval's TSort from texts: four passages of a book to be put in order, prompts of 1k to 128k tokens",
+            "glm data tsort novels/*.txt --settings 1k,2k,4k --count 200 --output data/eval/ada_leval_tsort")
+        {
+            inputs, output, settings, count, tokenizer, seed,
+        }.Does((parse, cancellation) =>
+        {
+            var vocabulary = Tokenizer.Load(Tokenizer.FileOf(ModelLocation.OrShipped(parse.GetValue(tokenizer))));
+            List<SourceText> books = [.. InputFile.Expand(parse.GetRequiredValue(inputs)).SelectMany(file => new DocumentReader(file, "text", LargestBook).Read()
+                .Where(document => document.Text is not null).Select(document => new SourceText($"{Path.GetFileName(file)}:{document.Line}", document.Text!)))];
+            foreach (string name in parse.GetRequiredValue(settings))
+                Write(terminal, parse.GetRequiredValue(output), $"textsort_{name}.json", new PassageSort(vocabulary).Questions(books, LengthSetting.Parse(name), parse.GetValue(count), parse.GetValue(seed), cancellation));
+        });
+    }
+
+    private static ExampleCommand AnswerSelection(Terminal terminal)
+    {
+        var input = new Argument<string>("FILE") { Description = "Questions of Ada-LEval's BestAnswer: stackselect_1k.json, plain or compressed" };
+        var (output, settings, tokenizer, seed) = (Options.OutputFolder("Where stackselect_SETTING.json go"), Settings("2k"), Options.Tokenizer(), Options.Seed());
+        return new ExampleCommand("bestanswer", "Longer questions of Ada-LEval's BestAnswer from short ones, with answers to other questions among theirs",
+            "glm data bestanswer data/eval/ada_leval_bestanswer/stackselect_1k.json.gz --settings 2k,4k,8k --output data/eval/ada_leval_bestanswer")
+        {
+            input, output, settings, tokenizer, seed,
+        }.Does((parse, cancellation) =>
+        {
+            var vocabulary = Tokenizer.Load(Tokenizer.FileOf(ModelLocation.OrShipped(parse.GetValue(tokenizer))));
+            foreach (string name in parse.GetRequiredValue(settings))
+                Write(terminal, parse.GetRequiredValue(output), $"stackselect_{name}.json", new AnswerPool(vocabulary).Questions(parse.GetRequiredValue(input), LengthSetting.Parse(name), parse.GetValue(seed), cancellation));
+        });
+    }
+
+    private static Option<string[]> Settings(string standard) => new("--settings")
+    {
+        HelpName = "NAMES", Description = $"Lengths of prompts in tokens, separated by commas (default: {standard})", DefaultValueFactory = _ => standard.Split(','),
+        CustomParser = result => [.. result.Tokens.SelectMany(token => token.Value.Split(','))],
+    };
+
+    private static void Write(Terminal terminal, string folder, string name, JsonArray questions)
+    {
+        string file = Path.Combine(folder, name);
+        AtomicFile.Write(file, stream =>
+        {
+            using var writer = new Utf8JsonWriter(stream, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+            questions.WriteTo(writer);
+        });
+        terminal.Out.WriteLine($"{file}: {questions.Count:N0} questions");
     }
 
     private static ExampleCommand PrepareTasks(Terminal terminal)

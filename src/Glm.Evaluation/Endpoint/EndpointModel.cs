@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Net;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
@@ -15,7 +16,7 @@ public sealed class EndpointModel : EvaluatedModel
     private const int MostFailures = 8;
 
     /// <summary>Bytes of text that are taken for a token where a text must be cut to fit; most have more.</summary>
-    private const int BytesPerToken = 3;
+    private const int BytesPerToken = 3, ShortestCut = 512;
     private const int StandardLength = 2048, LetterTokens = 16, ThinkingTokens = 4096;
 
     private readonly EndpointOptions _options;
@@ -26,10 +27,10 @@ public sealed class EndpointModel : EvaluatedModel
     private long _read, _written;
     private int _failures;
 
-    private EndpointModel(EndpointOptions options, EndpointConnection connection, string model, Abilities abilities)
+    private EndpointModel(EndpointOptions options, EndpointConnection connection, string model, Abilities abilities, int? length)
     {
         (_options, _connection, _model, _abilities) = (options, connection, model, abilities);
-        Identity = new ModelIdentity { Name = model, Location = options.Address.AbsoluteUri, Architecture = $"endpoint: {abilities}" };
+        Identity = new ModelIdentity { Name = model, Location = options.Address.AbsoluteUri, Architecture = $"endpoint: {abilities}", MaxSequenceLength = length };
     }
 
     /// <summary>What the endpoint can do, as it was found.</summary>
@@ -58,7 +59,8 @@ public sealed class EndpointModel : EvaluatedModel
         try
         {
             string model = options.Model ?? TheOnlyModel(options, connection, cancellation);
-            return new EndpointModel(options, connection, model, Probe(options, connection, model, cancellation));
+            var abilities = Probe(options, connection, model, cancellation);
+            return new EndpointModel(options, connection, model, abilities, abilities.Echo ? LengthOf(model, connection, cancellation) : null);
         }
         catch (Exception error)
         {
@@ -71,7 +73,7 @@ public sealed class EndpointModel : EvaluatedModel
     /// <inheritdoc/>
     public override IEnumerable<Answer<ChoiceScores>> Choose(
         IReadOnlyList<ChoiceItem> items, IReadOnlyList<int> wanted, ReadingOptions options, CancellationToken cancellation = default) =>
-        InParallel(wanted, (item, token) => _abilities.Echo ? ScoredAsync(items[item], options, token) : AnsweredAsync(items[item], token), cancellation);
+        InParallel(wanted, (item, token) => _abilities.Echo ? FittingAsync(SizeOf(items[item]), options, bytes => ScoredAsync(items[item], bytes, token)) : AnsweredAsync(items[item], token), cancellation);
 
     /// <inheritdoc/>
     public override IEnumerable<Answer<Generation>> Generate(
@@ -89,7 +91,7 @@ public sealed class EndpointModel : EvaluatedModel
     {
         if (!_abilities.Echo)
             throw new GlmException($"{_options.Address}: expected completions with echo and logprobs, without which no text can be read, found {_abilities} alone");
-        return InParallel(wanted, (item, token) => ReadAsync(Text(items[item]), options, token), cancellation);
+        return InParallel(wanted, (item, token) => FittingAsync(Encoding.UTF8.GetByteCount(Text(items[item])), options, bytes => ReadAsync(Text(items[item]), bytes, token)), cancellation);
     }
 
     /// <inheritdoc/>
@@ -99,8 +101,28 @@ public sealed class EndpointModel : EvaluatedModel
         base.Dispose();
     }
 
+    /// <summary>
+    /// Does something with texts of at most so many bytes. How many tokens they have is known to the endpoint alone: where it refuses a long one, half as much is tried.
+    /// </summary>
+    /// <param name="size">Bytes of the whole text.</param>
+    /// <param name="options">How long texts may be.</param>
+    /// <param name="attempt">Is given the bytes.</param>
+    private async Task<T> FittingAsync<T>(int size, ReadingOptions options, Func<int, Task<T>> attempt)
+    {
+        int most = BytesPerToken * Math.Min(options.MaxSequenceLength ?? StandardLength, Identity.MaxSequenceLength ?? int.MaxValue / BytesPerToken);
+        for (int bytes = Math.Min(most, Math.Max(size, ShortestCut)); ; bytes /= 2)
+            try
+            {
+                return await attempt(bytes).ConfigureAwait(false);
+            }
+            catch (EndpointException error) when (bytes >= 2 * ShortestCut && error.Status is (HttpStatusCode.BadRequest or HttpStatusCode.RequestEntityTooLarge))
+            {
+                // Once more with less.
+            }
+    }
+
     /// <summary>A choice's score is the log-probability of what follows the prompt with it.</summary>
-    private async Task<ChoiceScores> ScoredAsync(ChoiceItem item, ReadingOptions options, CancellationToken cancellation)
+    private async Task<ChoiceScores> ScoredAsync(ChoiceItem item, int bytes, CancellationToken cancellation)
     {
         var (before, after) = EndpointPrompt.Around(Text(item.Prompt));
         double[] scores = new double[item.Choices.Count];
@@ -109,7 +131,7 @@ public sealed class EndpointModel : EvaluatedModel
         {
             var (prompt, joint) = PromptJoint.Split(before, Text(item.Choices[i]));
             string answer = joint + Text(item.Choices[i]) + after;
-            prompt = EndpointPrompt.Tail(prompt, (BytesPerToken * (options.MaxSequenceLength ?? StandardLength)) - answer.Length);
+            prompt = EndpointPrompt.Tail(prompt, bytes - Encoding.UTF8.GetByteCount(answer));
             if (prompt.Length == 0) prompt = "\n"; // The first token of all has no probability.
             int start = prompt.EnumerateRunes().Count();
             var echo = await EchoAsync(prompt + answer, cancellation).ConfigureAwait(false);
@@ -127,11 +149,11 @@ public sealed class EndpointModel : EvaluatedModel
     }
 
     /// <summary>Windows of a length that surely fits, each with the half before it as context; every token counts once.</summary>
-    private async Task<TextLikelihood> ReadAsync(string text, ReadingOptions options, CancellationToken cancellation)
+    private async Task<TextLikelihood> ReadAsync(string text, int bytes, CancellationToken cancellation)
     {
         double nats = 0;
         long tokens = 0;
-        foreach (var (context, part) in EndpointPrompt.Windows(text, BytesPerToken * (options.MaxSequenceLength ?? StandardLength)))
+        foreach (var (context, part) in EndpointPrompt.Windows(text, bytes))
         {
             string before = context.Length == 0 ? "\n" : context; // A text begins after a line break, since the first token of all has no probability.
             int start = before.EnumerateRunes().Count();
@@ -232,6 +254,19 @@ public sealed class EndpointModel : EvaluatedModel
         throw new GlmException($"{options.Address}: expected one model there, or its name in --endpoint-model, found {(names.Count == 0 ? "none" : $"{names.Count}: {some}")}");
     }
 
+    /// <summary>Tokens that a model takes, where the endpoint says so; the list of models is nothing that every endpoint has.</summary>
+    private static int? LengthOf(string model, EndpointConnection connection, CancellationToken cancellation)
+    {
+        try
+        {
+            return EndpointReply.LengthOf(model, connection.AskAsync("models", null, cached: false, cancellation).GetAwaiter().GetResult());
+        }
+        catch (EndpointException)
+        {
+            return null;
+        }
+    }
+
     private static Abilities Probe(EndpointOptions options, EndpointConnection connection, string model, CancellationToken cancellation)
     {
         const string text = "One two three";
@@ -264,6 +299,8 @@ public sealed class EndpointModel : EvaluatedModel
     /// <summary>One token is generated, since not every endpoint takes none; it lies behind the text and is not counted.</summary>
     private static JsonObject EchoRequest(string model, string text) =>
         new() { ["model"] = model, ["prompt"] = text, ["max_tokens"] = 1, ["temperature"] = 0, ["echo"] = true, ["logprobs"] = 1 };
+
+    private static int SizeOf(ChoiceItem item) => Encoding.UTF8.GetByteCount(Text(item.Prompt)) + item.Choices.Max(choice => Encoding.UTF8.GetByteCount(Text(choice)));
 
     private static string Text(ItemText text) => text.Text ?? throw new GlmException("item: expected a text, which an endpoint takes alone, found ids of a vocabulary");
 }

@@ -15,6 +15,16 @@ internal static class EndpointReply
     /// <summary>Names of the models there.</summary>
     public static IReadOnlyList<string> Models(JsonElement reply) => [.. Property(reply, "data", JsonValueKind.Array).EnumerateArray().Select(model => Property(model, "id", JsonValueKind.String).GetString()!)];
 
+    /// <summary>Tokens that a model takes, under one of the names that servers give this; null where they do not tell.</summary>
+    public static int? LengthOf(string model, JsonElement reply)
+    {
+        foreach (var entry in Property(reply, "data", JsonValueKind.Array).EnumerateArray().Where(entry => Property(entry, "id", JsonValueKind.String).GetString() == model))
+            foreach (var place in entry.TryGetProperty("glm", out var own) && own.ValueKind == JsonValueKind.Object ? [entry, own] : new[] { entry })
+                foreach (string name in new[] { "max_model_len", "max_length", "context_length", "context_window" })
+                    if (place.TryGetProperty(name, out var length) && length.ValueKind == JsonValueKind.Number && length.TryGetInt32(out int tokens) && tokens > 0) return tokens;
+        return null;
+    }
+
     /// <summary>The tokens of an echoed text with where each begins and its log-probability, NaN where there is none (the first has none).</summary>
     /// <param name="reply">The reply.</param>
     /// <param name="text">The text that was sent.</param>

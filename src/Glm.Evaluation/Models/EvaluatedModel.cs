@@ -13,6 +13,9 @@ public abstract class EvaluatedModel : IDisposable
     /// <summary>Tokens read and written since it was made.</summary>
     public abstract long Tokens { get; }
 
+    /// <summary>Sees what share of a call is done before it gives an answer, where a single text takes long.</summary>
+    public IProgress<double>? Progress { get; set; }
+
     /// <summary>Scores the choices of items.</summary>
     /// <param name="items">All items of a file: some decisions are made for the whole of it (spec 8.4).</param>
     /// <param name="wanted">Indices of the items to score.</param>

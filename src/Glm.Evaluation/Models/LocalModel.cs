@@ -109,18 +109,19 @@ public sealed class LocalModel : EvaluatedModel
             MaxSequenceLength = longest, Stride = stride, Unidirectional = options.Unidirectional, RepeatsOverlap = options.Unidirectional,
             ShortMask = !options.UseTaskMask, CacheType = _readingCache,
         });
+        long read = 0, done = 0;
         var texts = wanted.Select(item => (Item: item, Ids: items[item].Ids ?? Vocabulary.Encode(items[item].Text!))).ToList();
+        long all = Math.Max(1, texts.Sum(text => (long)text.Ids.Length));
         for (int first = 0, end; first < texts.Count; first = end)
         {
             int count = texts[first].Ids.Length;
             for (end = first + 1; end < texts.Count && count + texts[end].Ids.Length <= 4 * ChoiceScorer.BatchTokens; end++) count += texts[end].Ids.Length;
             var batch = texts.GetRange(first, end - first);
-            var sums = scorer.Nats([.. batch.Select(text => text.Ids)], cancellation);
-            for (int i = 0; i < batch.Count; i++)
-            {
-                _tokens += sums[i].Tokens;
-                yield return new Answer<TextLikelihood>(batch[i].Item, new TextLikelihood(sums[i].Nats, sums[i].Tokens));
-            }
+            var sums = scorer.Nats([.. batch.Select(text => text.Ids)], new Share(Progress, done, all), cancellation);
+            done += count;
+            _tokens += scorer.Tokens - read;
+            read = scorer.Tokens;
+            for (int i = 0; i < batch.Count; i++) yield return new Answer<TextLikelihood>(batch[i].Item, new TextLikelihood(sums[i].Nats, sums[i].Tokens));
         }
     }
 
@@ -231,6 +232,12 @@ public sealed class LocalModel : EvaluatedModel
         {
             return error.Message;
         }
+    }
+
+    /// <summary>Tells what share of all tokens is done.</summary>
+    private sealed class Share(IProgress<double>? progress, long before, long all) : IProgress<long>
+    {
+        public void Report(long value) => progress?.Report(Math.Min(1, (double)(before + value) / all));
     }
 
     /// <summary>The text of tokens as they arrive, as far as it takes to find where it stops.</summary>

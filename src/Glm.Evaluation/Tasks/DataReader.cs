@@ -51,6 +51,9 @@ public static class DataReader
         return Readers[task.Format ?? Guess(file, text)](file, text, task);
     }
 
+    /// <summary>The records of a file in a form that needs no more to be read.</summary>
+    internal static IEnumerable<DataRecord> ReadAs(string file, string format) => format == "json" ? JsonDocument(file, Text(file)) : JsonLines(Text(file));
+
     /// <summary>A file's name without the ending of its compression.</summary>
     public static string PlainName(string file) => Path.GetExtension(file).ToLowerInvariant() is ".gz" or ".xz" or ".zst" ? file[..file.LastIndexOf('.')] : file;
 

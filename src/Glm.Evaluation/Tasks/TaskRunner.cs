@@ -76,12 +76,14 @@ public static class TaskRunner
             int[] wanted = [.. Enumerable.Range(0, items.Count).Where(item => !done.TryGetValue((file, item), out var result) || result.Error is not null)];
             if (wanted.Length == 0) continue;
             asked = true;
+            model.Progress = meter.Within(file, wanted);
             foreach (var answers in InBatches(Ask(task, model, data.Files[file], file, wanted, options, cancellation)))
             {
                 writer?.Append(answers);
                 foreach (var answer in answers) done[(file, answer.Item)] = answer;
                 meter.Add(file, answers);
             }
+            model.Progress = null;
             cancellation.ThrowIfCancellationRequested();
         }
         var result = Result(task, data, options, done) with
@@ -246,11 +248,23 @@ public static class TaskRunner
             Report(0);
         }
 
+        /// <summary>Progress inside the items of a file that are asked for.</summary>
+        public IProgress<double> Within(int file, int[] wanted)
+        {
+            long before = _done, work = wanted.Sum(item => _data.Files[file].Items[item].Weight);
+            return new Part(share => _progress?.Report(new TaskProgress(_data.Files[file].Name, _items, _total, Math.Max(_done, before + (share * work)) / _work)));
+        }
+
         public void Add(int file, List<ItemResult> answers)
         {
             _items += answers.Count;
             _done += answers.Sum(answer => _data.Files[file].Items[answer.Item].Weight);
             Report(file);
+        }
+
+        private sealed class Part(Action<double> report) : IProgress<double>
+        {
+            public void Report(double value) => report(value);
         }
 
         private void Report(int file) => _progress?.Report(new TaskProgress(_data.Files[file].Name, _items, _total, (double)_done / _work));

@@ -34,7 +34,7 @@ public sealed class EndpointModelTests : IDisposable
         Assert.Equal(1, answers[0].Value!.Prediction);
         Assert.Equal([-0.4 - 0.7, -0.7 - 0.7], answers[1].Value!.Scores!, (a, b) => Math.Abs(a - b) < 1e-9); // what follows the blank counts
         Assert.Equal(1, answers[2].Value!.Prediction);
-        Assert.All(_endpoint.Requests, request => Assert.EndsWith("/completions", request.Path));
+        Assert.All(_endpoint.Requests.Where(request => !request.IsProbe), request => Assert.EndsWith("/v1/completions", request.Path));
     }
 
     [Fact]
@@ -331,8 +331,32 @@ public sealed class EndpointModelTests : IDisposable
         int before = Asked;
         var windows = Assert.Single(model.Read([text], [0], new ReadingOptions { MaxSequenceLength = 100 }, null)).Value!;
         Assert.True(Asked - before > 5);
-        Assert.All(_endpoint.Requests.Skip(before + 1), request => Assert.True(System.Text.Encoding.UTF8.GetByteCount(request.Prompt) <= 301));
+        Assert.All(_endpoint.Requests.Where(request => !request.IsProbe).Skip(before), request => Assert.True(System.Text.Encoding.UTF8.GetByteCount(request.Prompt) <= 301));
         Assert.InRange(windows.Nats / whole.Nats, 0.97, 1.05); // words that a window cuts count as two
+    }
+
+    /// <summary>An endpoint says how long its model is, or refuses what is too long; either way the text is read.</summary>
+    [Theory]
+    [InlineData("""{"data":[{"id":"m","max_model_len":300}]}""", 300)]
+    [InlineData("""{"data":[{"id":"m","glm":{"max_length":300}},{"id":"n","max_model_len":7}]}""", 300)]
+    [InlineData("""{"data":[{"id":"m"}]}""", null)]
+    [InlineData("[]", null)]
+    public void The_length_of_the_model_is_found(string models, int? length)
+    {
+        _endpoint.Misbehave = async (request, stream) =>
+        {
+            bool isList = request.Path.EndsWith("/models", StringComparison.Ordinal);
+            if (!isList && request.Prompt.Length <= 1000) return false;
+            await TestEndpoint.AnswerAsync(stream, isList ? "200 OK" : "400 Bad Request", isList ? models : """{"error":{"message":"maximum context length"}}""");
+            return true;
+        };
+        using var model = EndpointModel.Open(Options);
+        Assert.Equal(length, model.Identity.MaxSequenceLength);
+        string text = string.Concat(Enumerable.Repeat("word ", 1000));
+        var answer = Assert.Single(model.Read([text], [0], new ReadingOptions { MaxSequenceLength = 2048 }, null));
+        Assert.InRange(answer.Value!.Tokens, 1000, 1100);
+        var choice = Assert.Single(model.Choose([new ChoiceItem(text, ["good", "excellent"])], [0], new ReadingOptions { MaxSequenceLength = 2048 }));
+        Assert.Equal([1, 1], choice.Value!.Tokens!);
     }
 
     [Fact]

@@ -14,7 +14,8 @@ namespace Glm.Evaluation.Tests;
 /// <param name="Number">How many requests with the same path and body came before.</param>
 internal sealed record EndpointRequest(string Path, Dictionary<string, string> Headers, JsonObject Body, int Number)
 {
-    public bool IsProbe => Prompt == "One two three";
+    /// <summary>Whether the endpoint is only looked at.</summary>
+    public bool IsProbe => Prompt == "One two three" || Path.EndsWith("/models", StringComparison.Ordinal);
 
     /// <summary>The prompt of a completion, or the last message of a chat.</summary>
     public string Prompt => (string?)Body["prompt"] ?? (string?)Body["messages"]?[0]?["content"] ?? "";
