@@ -51,34 +51,45 @@ public sealed record BarPlot : Plot
         top += Values.Title.Length > 0 ? 34 : 20;
         bool isWide = width > Narrow;
         double left = Math.Min(Categories.Select(TextSize.Width).DefaultIfEmpty(0).Max() + 14, width * (isWide ? 0.36 : 0.4)), right = width - 44;
-        double group = Math.Max(1, Series.Count) * BarHeight, bottom = top + (Categories.Count * (group + Gap)) + 2;
+        double bottom = top + 2 + Categories.Select((_, category) => GroupHeight(category) + Gap).Sum();
         var values = Series.SelectMany(series => series.Bars).OfType<Bar>().SelectMany(bar => new[] { bar.Value, bar.Low ?? 0, bar.High ?? 0 });
         var (low, high) = Values.Range(Values.Logarithmic ? values : values.Append(0), 0);
         var x = new Scale(low, high, Values.Logarithmic, left, right);
+        string form = FormOf(Math.Max(Math.Abs(low), Math.Abs(high)));
         double zero = Values.Logarithmic ? left : x[Math.Clamp(0, low, high)];
 
         Begin(svg, width, bottom + 8, standalone);
         svg.Raw(legend.ToString());
-        if (Values.Title.Length > 0) svg.Element("text", Values.Title, ("class", "soft"), ("x", right), ("y", top - 22), ("text-anchor", "end"));
+        if (Values.Title.Length > 0) svg.Element("text", TextSize.Fit(Values.Title, right - 8), ("class", "soft"), ("x", right), ("y", top - 22), ("text-anchor", "end"));
         foreach (var tick in Ticks.Between(low, high, Values.Logarithmic, isWide ? 8 : 5))
         {
             svg.Empty("line", ("class", "grid"), ("x1", x[tick.Value]), ("x2", x[tick.Value]), ("y1", top - 2), ("y2", bottom));
             svg.Element("text", tick.Label, ("class", "soft small"), ("x", x[tick.Value]), ("y", top - 6), ("text-anchor", "middle"));
         }
+        double start = top + (Gap / 2);
         for (int category = 0; category < Categories.Count; category++)
         {
-            double start = top + (Gap / 2) + (category * (group + Gap));
+            double group = GroupHeight(category), place = start;
             svg.Element("text", TextSize.Fit(Categories[category], left - 10), ("x", left - 8), ("y", start + (group / 2) + 4.5), ("text-anchor", "end"));
             for (int i = 0; i < Series.Count; i++)
-                if (Series[i].Bars.ElementAtOrDefault(category) is { } bar && Values.Shows(bar.Value))
-                    DrawBar(svg, x, zero, start + (i * BarHeight), Palette.Slot(Series[i].Slot, i), bar, $"{Categories[category]}, {Series[i].Name}: {Shown(bar)}");
+            {
+                if (BarOf(Series[i], category) is not { } bar) continue;
+                DrawBar(svg, x, zero, place, Palette.Slot(Series[i].Slot, i), bar, $"{Categories[category]}, {Series[i].Name}: {Shown(bar, form)}", Number(bar.Value, form));
+                place += BarHeight;
+            }
             if (hasMarks && Marks!.ElementAtOrDefault(category) is { } mark && Values.Shows(mark) && mark >= low && mark <= high)
                 svg.Empty("line", ("class", "mark"), ("x1", x[mark]), ("x2", x[mark]), ("y1", start - 2), ("y2", start + group + 2));
+            start += group + Gap;
         }
         svg.Empty("line", ("class", "axis"), ("x1", zero), ("x2", zero), ("y1", top - 2), ("y2", bottom)).Close();
     }
 
-    private static void DrawBar(MarkupWriter svg, Scale x, double zero, double top, int slot, Bar bar, string text)
+    private Bar? BarOf(BarSeries series, int category) => series.Bars.ElementAtOrDefault(category) is { } bar && Values.Shows(bar.Value) ? bar : null;
+
+    /// <summary>Room for the bars that there are.</summary>
+    private double GroupHeight(int category) => Math.Max(1, Series.Count(series => BarOf(series, category) is not null)) * BarHeight;
+
+    private static void DrawBar(MarkupWriter svg, Scale x, double zero, double top, int slot, Bar bar, string text, string value)
     {
         double end = x[Math.Clamp(bar.Value, x.Low, x.High)], middle = top + (BarHeight / 2), outer = Math.Max(end, zero);
         svg.Open("g").Element("title", text);
@@ -90,13 +101,15 @@ public sealed record BarPlot : Plot
                 $"M{N(from)} {N(middle - 3)}v6M{N(to)} {N(middle - 3)}v6M{N(from)} {N(middle)}H{N(to)}"));
             outer = Math.Max(outer, to);
         }
-        svg.Element("text", Number(bar.Value), ("class", "small soft"), ("x", outer + 4), ("y", middle + 4.2)).Close();
+        svg.Element("text", value, ("class", "small soft"), ("x", outer + 4), ("y", middle + 4.2)).Close();
     }
 
-    private static string Shown(Bar bar) => bar is { Low: { } low, High: { } high } ? $"{Number(bar.Value)} ({Number(low)} to {Number(high)})" : Number(bar.Value);
+    private static string Shown(Bar bar, string form) => bar is { Low: { } low, High: { } high } ? $"{Number(bar.Value, form)} ({Number(low, form)} to {Number(high, form)})" : Number(bar.Value, form);
 
-    private static string Number(double value) =>
-        value.ToString(Math.Abs(value) switch { >= 1000 => "N0", >= 10 => "0.0", >= 0.1 or 0 => "0.0##", _ => "0.##e0" }, CultureInfo.InvariantCulture).Replace('-', '\u2212');
+    /// <summary>Three digits of the longest bar, and as many decimals for the others.</summary>
+    private static string FormOf(double range) => range is >= 1e6 or < 1e-3 ? "0.##e0" : "#,0." + new string('0', Math.Clamp(2 - (int)Math.Floor(Math.Log10(range)), 0, 6));
+
+    private static string Number(double value, string form) => value.ToString(form, CultureInfo.InvariantCulture).Replace('-', '\u2212');
 
     private static string N(double value) => MarkupWriter.Number(value);
 }

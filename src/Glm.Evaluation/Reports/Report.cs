@@ -70,7 +70,7 @@ public sealed record ReportModel(string Label, ModelIdentity Identity, IReadOnly
     /// <summary>Names, with as much more as tells equal ones apart.</summary>
     private static List<ReportModel> Labelled(List<ReportModel> models)
     {
-        Func<ModelIdentity, string?>[] more = [model => model.Precision, model => model.KvCache is { } cache ? $"cache {cache}" : null, model => model.Hash is { } hash ? hash[..Math.Min(8, hash.Length)] : model.Location];
+        Func<ModelIdentity, string?>[] more = [model => model.Precision ?? "(endpoint)", model => model.KvCache is { } cache ? $"cache {cache}" : null, model => model.Hash is { } hash ? hash[..Math.Min(8, hash.Length)] : model.Location];
         foreach (var detail in more)
             foreach (var equal in models.GroupBy(model => model.Label).Where(group => group.Count() > 1).ToList())
                 if (equal.Select(model => detail(model.Identity)).Distinct().Count() > 1)

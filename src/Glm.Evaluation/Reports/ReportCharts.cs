@@ -5,7 +5,7 @@ namespace Glm.Evaluation;
 /// <summary>The drawings of a report. GLM-130B and our models have the same colours in all of them.</summary>
 internal static class ReportCharts
 {
-    private const int MostRows = 30, MostPublished = 6;
+    private const int MostRows = 30, Colours = 8;
     private const string Reference = "GLM-130B";
 
     /// <summary>The numbers of a table as bars: one drawing for each unit. Long tables are drawn by their summaries, and of many published models a few.</summary>
@@ -22,7 +22,7 @@ internal static class ReportCharts
             {
                 Title = unit.Key is null || unit.Key == table.Measure ? table.Title : $"{table.Title}: {unit.Key}",
                 Description = $"{table.Measure}. The numbers are those of the table.",
-                Values = new Axis(unit.Key ?? table.Measure.Split(';')[0]),
+                Values = new Axis(unit.Key ?? table.Measure.Split(';', '(')[0].TrimEnd()),
                 Categories = [.. unit.Select(row => row.Name)],
                 Series = series,
                 Marks = chances,
@@ -38,8 +38,9 @@ internal static class ReportCharts
         double[] tokens = [.. training.Rows.Select(row => double.Parse(row.Name.Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture))];
         double[] range = [tokens[0], tokens[^1]];
         var all = table.Rows[0];
-        var levels = table.Columns.Select((column, i) => (Name: column, Value: all.Values[i], Slot: SlotOf(column, i))).Where(level => level.Name != Reference)
-            .Concat(report.Models.Select((model, i) => (Name: model.Label, Value: all.Ours[i]?.Value, Slot: SlotOfOurs(i)))).Append((Name: "chance", Value: 25, Slot: 5)).Where(level => level.Value is not null);
+        int[] slots = SlotsOf(table.Columns, table.Ours.Count);
+        var levels = table.Columns.Select((column, i) => (Name: column, Value: all.Values[i], Slot: slots[i])).Where(level => level.Name != Reference)
+            .Concat(report.Models.Select((model, i) => (Name: model.Label, Value: all.Ours[i]?.Value, Slot: SlotOfOurs(i)))).Append((Name: "chance", Value: 25, Slot: slots.Contains(5) ? 6 : 5)).Where(level => level.Value is not null);
         return new LinePlot
         {
             Title = "MMLU while GLM-130B was trained",
@@ -54,18 +55,26 @@ internal static class ReportCharts
         };
     }
 
+    /// <summary>As many series as there are colours; of the published models, those that are GLMs first.</summary>
     private static IEnumerable<BarSeries> Series(IReadOnlyList<ReportRow> rows, ReportTable table)
     {
-        var there = Enumerable.Range(0, table.Columns.Count).Where(column => rows.Any(row => row.Values[column] is not null)).ToList();
-        var shown = there.OrderByDescending(column => table.Columns[column].Contains("GLM", StringComparison.Ordinal)).Take(MostPublished).Order();
-        return shown.Select(column => new BarSeries(table.Columns[column], [.. rows.Select(row => (Bar?)row.Values[column])]) { Slot = SlotOf(table.Columns[column], column) })
+        var there = Enumerable.Range(0, table.Columns.Count).Where(column => rows.Any(row => row.Values[column] is not null));
+        var shown = there.OrderByDescending(column => table.Columns[column].Contains("GLM", StringComparison.Ordinal)).Take(Math.Max(2, Colours - table.Ours.Count)).Order().ToList();
+        var slots = SlotsOf([.. shown.Select(column => table.Columns[column])], table.Ours.Count);
+        return shown.Select((column, i) => new BarSeries(table.Columns[column], [.. rows.Select(row => (Bar?)row.Values[column])]) { Slot = slots[i] })
             .Concat(table.Ours.Select((name, i) => new BarSeries(name, [.. rows.Select(row => row.Ours[i] is { } score ? BarOf(score) : (Bar?)null)]) { Slot = SlotOfOurs(i) }));
     }
 
     private static Bar BarOf(Score score) => new(score.Value, score.Interval?.Low, score.Interval?.High);
 
-    /// <summary>Blue for GLM-130B, orange for the first of ours, purple and green and so on for the rest.</summary>
-    private static int SlotOf(string column, int place) => column.StartsWith(Reference, StringComparison.Ordinal) && !column.Contains("INT", StringComparison.Ordinal) ? 0 : new[] { 5, 2, 3, 6, 7, 4 }[place % 6];
+    /// <summary>Blue for GLM-130B, what our models leave for the others.</summary>
+    private static int[] SlotsOf(IReadOnlyList<string> columns, int ours)
+    {
+        int reference = columns.ToList().FindIndex(column => column.StartsWith(Reference, StringComparison.Ordinal));
+        int[] free = [.. new[] { 5, 2, 3, 6, 4, 7 }.Except(Enumerable.Range(0, ours).Select(SlotOfOurs)).DefaultIfEmpty(5)];
+        int next = 0;
+        return [.. columns.Select((_, i) => i == reference ? 0 : free[next++ % free.Length])];
+    }
 
     private static int SlotOfOurs(int model) => new[] { 1, 4, 7, 3, 6, 2 }[model % 6];
 }

@@ -11,9 +11,13 @@ internal static class ReportText
         "Published numbers stand beside ours. Ours have 95 % confidence intervals in small print (bootstrap over items, 1,000 resamples, seed 1234; none where all items came out alike), and chance is "
         + "what guessing would give: a number whose interval holds chance shows no skill. The best of a row is bold.";
 
-    /// <summary>A published number, with the decimals that its column was printed with.</summary>
-    public static string Published(ReportTable table, ReportRow row, int column) =>
-        row.Values[column] is { } value ? Number(value, Alike(table, row).Select(other => other.Values[column]).OfType<double>().Select(Printed).DefaultIfEmpty(1).Max()) : None;
+    /// <summary>A published number, with the decimals that its column was printed with; a summary, with those of its row.</summary>
+    public static string Published(ReportTable table, ReportRow row, int column)
+    {
+        if (row.Values[column] is not { } value) return None;
+        var alike = row.Summary ? row.Values : Alike(table, row).Select(other => other.Values[column]);
+        return Number(value, alike.OfType<double>().Select(Printed).Max());
+    }
 
     /// <summary>Decimals that a number of ours has in a row: those of the published ones.</summary>
     public static int Decimals(ReportTable table, ReportRow row) =>
@@ -35,9 +39,9 @@ internal static class ReportText
         string[] parts =
         [
             score.Interval is { } interval ? Interval(interval, decimals) : "",
-            score.Limit is null ? "" : $"first {score.Items:N0}",
+            score.Limit is { } limit ? $"first {limit:N0} of a file" : "",
             score.Prompts > 1 ? $"{score.Prompts} prompts" : "",
-            score.Errors > 0 ? $"{score.Errors:N0} errors" : "",
+            score.Errors switch { 0 => "", 1 => "1 error", var errors => $"{errors:N0} errors" },
         ];
         return string.Join("; ", parts.Where(part => part.Length > 0));
     }
