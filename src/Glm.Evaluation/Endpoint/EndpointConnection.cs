@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Security.Authentication;
@@ -20,6 +21,7 @@ internal sealed class EndpointConnection : IDisposable
     private readonly HttpClient _client;
     private readonly RequestPace _pace;
     private readonly ResponseCache? _cache;
+    private readonly ConcurrentDictionary<string, Lazy<Task<JsonElement>>> _underWay = new();
     private volatile bool _hasAnswered;
 
     public EndpointConnection(EndpointOptions options)
@@ -54,11 +56,24 @@ internal sealed class EndpointConnection : IDisposable
     {
         var address = new Uri($"{_options.Address.AbsoluteUri}/{path}");
         byte[] content = body is null ? [] : JsonSerializer.SerializeToUtf8Bytes(body);
-        string? name = cached && _cache is not null ? ResponseCache.Name(address, content) : null;
-        if (name is not null && _cache!.Find(name) is { } known && TryParse(known) is { } answer) return answer;
-        byte[] response = await RepeatedAsync(address, body is null ? null : content, cancellation).ConfigureAwait(false);
-        if (name is not null) _cache!.Keep(name, response);
-        return TryParse(response)!.Value;
+        if (!cached || _cache is null) return TryParse(await RepeatedAsync(address, body is null ? null : content, cancellation).ConfigureAwait(false))!.Value;
+        string name = ResponseCache.Name(address, content);
+        // Who asks what another asks already waits for that answer.
+        var answer = _underWay.GetOrAdd(name, _ => new Lazy<Task<JsonElement>>(async () =>
+        {
+            if (_cache.Find(name) is { } known && TryParse(known) is { } earlier) return earlier;
+            byte[] response = await RepeatedAsync(address, body is null ? null : content, cancellation).ConfigureAwait(false);
+            _cache.Keep(name, response);
+            return TryParse(response)!.Value;
+        }));
+        try
+        {
+            return await answer.Value.ConfigureAwait(false);
+        }
+        finally
+        {
+            _underWay.TryRemove(KeyValuePair.Create(name, answer));
+        }
     }
 
     private async Task<byte[]> RepeatedAsync(Uri address, byte[]? content, CancellationToken cancellation)

@@ -263,6 +263,19 @@ public sealed class EndpointModelTests : IDisposable
     }
 
     [Fact]
+    public void Equal_questions_at_a_time_are_one()
+    {
+        _endpoint.Misbehave = async (request, stream) =>
+        {
+            await Task.Delay(20);
+            return false;
+        };
+        var answers = Choose([.. Enumerable.Repeat(Questions(1)[0], 30)], Options with { Cache = _folder.Path });
+        Assert.All(answers, answer => Assert.Equal(1, answer.Value!.Prediction));
+        Assert.Equal(3, Asked);
+    }
+
+    [Fact]
     public void Requests_run_side_by_side_within_the_limit()
     {
         _endpoint.Misbehave = async (request, stream) =>
