@@ -18,6 +18,15 @@ if [ -n "$missing" ] && command -v apt-get >/dev/null; then
   { $as_root apt-get update -q && $as_root apt-get install -q -y --no-install-recommends zstd xz-utils sentencepiece openmpi-bin; } >/dev/null 2>&1 </dev/null ||
     echo "test.sh: zstd, xz-utils, sentencepiece and openmpi-bin could not be installed; tests that need them are skipped" >&2
 fi
+# The official JavaScript client drives the server in a test; it lies outside of the repository.
+if [ -z "${GLM_NODE_MODULES-}" ] && command -v npm >/dev/null; then
+  clients=${XDG_CACHE_HOME:-$HOME/.cache}/glm-test-clients
+  if [ ! -d "$clients/node_modules/openai" ]; then
+    mkdir -p "$clients" && npm install --prefix "$clients" --ignore-scripts --no-audit --no-fund openai >/dev/null 2>&1 </dev/null ||
+      echo "test.sh: the npm package openai could not be installed; the test that needs it is skipped" >&2
+  fi
+  export GLM_NODE_MODULES=$clients/node_modules
+fi
 if ! dotnet --list-sdks 2>/dev/null | grep -q '^10\.'; then
   echo "test.sh: the .NET 10 SDK is needed; it was not found (https://dotnet.microsoft.com/download, or: apt install dotnet-sdk-10.0)" >&2
   echo "0 passed, 0 failed, 0 skipped"

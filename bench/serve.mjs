@@ -2,6 +2,7 @@
 // Load on a running `glm serve`: node bench/serve.mjs [speed|soak] [options]
 //   speed  tokens per second of one stream and of many, and the time to the first token of a short request alone and under load
 //   soak   many clients with random lengths, disconnects, malformed and oversized bodies, slow reading; every answer is compared with the one it has to be
+//          (for this the server runs with --kv-cache fp32: rounded keys and values let draws differ between batches, by 0.0005 in a logarithm)
 // Options: --url http://127.0.0.1:8080 --model NAME --streams 16 --tokens 64 --prompt 64 --clients 64 --seconds 600 --key KEY
 import http from 'node:http';
 

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Glm.Tensors;
 
@@ -25,6 +26,7 @@ public sealed class ProcessGroup
     private readonly Queue<(Message Message, byte[] Buffer)> _outgoing = new();
     private readonly Stack<byte[]> _free = new();
     private byte[] _sending = [], _receiving = [];
+    private long _ticks;
 
     private ProcessGroup(Link? link, int[] members, int tag)
     {
@@ -42,6 +44,12 @@ public sealed class ProcessGroup
 
     /// <summary>Number of members.</summary>
     public int Size => _members.Length;
+
+    /// <summary>Time that this process has spent in this group's messages: copies, sums, and waiting for the others.</summary>
+    public TimeSpan Elapsed => Stopwatch.GetElapsedTime(0, _ticks);
+
+    /// <summary>Bytes that this process has sent in this group.</summary>
+    public long SentBytes { get; private set; }
 
     /// <summary>All ranks of a job.</summary>
     internal static ProcessGroup World(Link link) => new(link, [.. Enumerable.Range(0, link.Size)], 0);
@@ -161,6 +169,7 @@ public sealed class ProcessGroup
     /// <summary>Sends a tensor, which may be changed when this returns; it need not have arrived.</summary>
     public void Send(Tensor tensor, int peer)
     {
+        long began = Stopwatch.GetTimestamp();
         while (_outgoing.TryPeek(out var oldest) && _link!.IsDone(oldest.Message)) _free.Push(_outgoing.Dequeue().Buffer);
         for (long start = 0; start < tensor.Bytes; start += PieceBytes)
         {
@@ -168,12 +177,15 @@ public sealed class ProcessGroup
             byte[] buffer = _free.TryPop(out byte[]? free) ? free : Pinned(PieceBytes);
             tensor.CopyBytesTo(buffer.AsSpan(0, count), start);
             _outgoing.Enqueue((_link!.Send(_members[peer], _tag, buffer, 0, count), buffer));
+            SentBytes += count;
         }
+        _ticks += Stopwatch.GetTimestamp() - began;
     }
 
     /// <summary>Receives a tensor of the type and shape that the peer sends.</summary>
     public void Receive(Tensor tensor, int peer)
     {
+        long began = Stopwatch.GetTimestamp();
         for (long start = 0; start < tensor.Bytes; start += PieceBytes)
         {
             int count = (int)Math.Min(PieceBytes, tensor.Bytes - start);
@@ -182,16 +194,20 @@ public sealed class ProcessGroup
             Wait();
             tensor.CopyBytesFrom(_receiving.AsSpan(0, count), start);
         }
+        _ticks += Stopwatch.GetTimestamp() - began;
     }
 
     /// <summary>Returns when everything that was sent has left this process.</summary>
     public void Flush()
     {
+        long began = Stopwatch.GetTimestamp();
         for (; _outgoing.TryDequeue(out var sent); _free.Push(sent.Buffer)) _link!.Wait(sent.Message);
+        _ticks += Stopwatch.GetTimestamp() - began;
     }
 
     private void AllReduceSmall(TensorLine line, Reduction reduction)
     {
+        long began = Stopwatch.GetTimestamp();
         int bytes = (int)line.Count * line.Width;
         Grow(ref _sending, bytes);
         Grow(ref _receiving, Size * bytes);
@@ -206,11 +222,13 @@ public sealed class ProcessGroup
         Wait();
         new RankSum(line.Type, reduction).Reduce(_sending.AsSpan(0, bytes), Size, i => _receiving.AsSpan(i * bytes, bytes));
         line.CopyFrom(_sending.AsSpan(0, bytes), 0);
+        _ticks += Stopwatch.GetTimestamp() - began;
     }
 
     /// <summary>Sends the same bytes to everybody and returns everybody's, whose lengths are known.</summary>
     private byte[][] Exchanged(byte[] mine, IEnumerable<int> lengths)
     {
+        long began = Stopwatch.GetTimestamp();
         int[] starts = new int[Size + 1];
         foreach (var (peer, length) in lengths.Index()) starts[peer + 1] = checked(starts[peer] + length);
         Grow(ref _sending, mine.Length);
@@ -223,12 +241,14 @@ public sealed class ProcessGroup
             Send(peer, 0, mine.Length);
         }
         Wait();
+        _ticks += Stopwatch.GetTimestamp() - began;
         return [.. Enumerable.Range(0, Size).Select(peer => peer == Rank ? mine : _receiving[starts[peer]..starts[peer + 1]])];
     }
 
     /// <summary>Goes through all shares of a line at the same time, a piece of each after the other; the step is told which piece of a rank's share is its turn.</summary>
     private void ForPieces(TensorLine line, Action<Func<int, (long Start, int Count)>> step)
     {
+        long began = Stopwatch.GetTimestamp();
         Grow(ref _sending, Size * PieceBytes);
         Grow(ref _receiving, Size * PieceBytes);
         int most = PieceBytes / line.Width;
@@ -239,13 +259,16 @@ public sealed class ProcessGroup
                 var (start, end) = line.Share(rank, Size);
                 return (start + done, (int)Math.Clamp(end - start - done, 0, most));
             });
+        _ticks += Stopwatch.GetTimestamp() - began;
     }
 
     private static int Slot(int rank) => rank * PieceBytes;
 
     private void Send(int peer, int start, int count)
     {
-        if (count > 0) _messages.Add(_link!.Send(_members[peer], _tag, _sending, start, count));
+        if (count == 0) return;
+        _messages.Add(_link!.Send(_members[peer], _tag, _sending, start, count));
+        SentBytes += count;
     }
 
     private void Receive(int peer, int start, int count)

@@ -2,11 +2,30 @@ using Glm.Tensors;
 
 namespace Glm.Training;
 
+/// <summary>The constants of AdamW; the defaults are GLM-130B's (spec 4.1).</summary>
+public sealed record AdamWOptions
+{
+    /// <summary>Decay of the mean.</summary>
+    public double Beta1 { get; init; } = 0.9;
+
+    /// <summary>Decay of the squared mean.</summary>
+    public double Beta2 { get; init; } = 0.95;
+
+    /// <summary>Added to the root.</summary>
+    public double Epsilon { get; init; } = 1e-8;
+
+    /// <summary>Decoupled weight decay of matrices.</summary>
+    public double WeightDecay { get; init; } = 0.1;
+
+    /// <summary>Largest norm of all gradients together.</summary>
+    public double ClipGrad { get; init; } = 1;
+}
+
 /// <summary>AdamW with decoupled decay on matrices alone, and clipping by the global gradient norm (spec 4.1).</summary>
 /// <param name="workers">Threads.</param>
 /// <param name="weights">What is updated: the share of this process.</param>
-/// <param name="config">The run.</param>
-public sealed class AdamW(Workers workers, IReadOnlyList<WeightShard> weights, TrainingConfig config)
+/// <param name="options">Its constants.</param>
+public sealed class AdamW(Workers workers, IReadOnlyList<WeightShard> weights, AdamWOptions options)
 {
     /// <summary>One step with the gradients that have been added up.</summary>
     /// <param name="number">Number of the step, from 1, without those that were not taken.</param>
@@ -15,11 +34,11 @@ public sealed class AdamW(Workers workers, IReadOnlyList<WeightShard> weights, T
     /// <param name="lossScale">What the loss was multiplied by, and the gradients are divided by; the norm is that of divided ones.</param>
     public void Step(long number, double rate, double norm, double lossScale = 1)
     {
-        double clip = norm > config.ClipGrad ? config.ClipGrad / (norm + 1e-6) : 1;
+        double clip = norm > options.ClipGrad ? options.ClipGrad / (norm + 1e-6) : 1;
         foreach (var shard in weights)
         {
             TensorMath.AdamW(workers, shard.Master, shard.Gradient, shard.Mean, shard.Variance, new AdamWStep(
-                number, (float)rate, (float)config.Beta1, (float)config.Beta2, (float)config.Epsilon, shard.Decays ? (float)config.WeightDecay : 0, (float)(clip / lossScale)));
+                number, (float)rate, (float)options.Beta1, (float)options.Beta2, (float)options.Epsilon, shard.Decays ? (float)options.WeightDecay : 0, (float)(clip / lossScale)));
         }
     }
 }

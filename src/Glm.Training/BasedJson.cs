@@ -1,5 +1,4 @@
 using System.Text.Json;
-using System.Text.Json.Nodes;
 
 namespace Glm.Training;
 
@@ -13,7 +12,7 @@ internal static class BasedJson
 
     /// <summary>The fields of a file and, where it has none of the name, those of its base.</summary>
     /// <exception cref="GlmException">A file names a base that names a base, and so on.</exception>
-    /// <exception cref="JsonException">A file is not a JSON object.</exception>
+    /// <exception cref="JsonException">A file is not JSON.</exception>
     public static byte[] Read(string path) => Read(path, Deepest);
 
     private static byte[] Read(string path, int depth)
@@ -23,9 +22,12 @@ internal static class BasedJson
         if (json.RootElement.ValueKind != JsonValueKind.Object || !json.RootElement.TryGetProperty(Field, out var field)) return text;
         if (field.ValueKind != JsonValueKind.String) throw new GlmException($"{path}: {Field}: expected the name of a file, found {field}");
         if (depth == 0) throw new GlmException($"{path}: {Field}: expected at most {Deepest} files that build on one another, found more");
-        var merged = JsonNode.Parse(Read(Path.Combine(Path.GetDirectoryName(path)!, field.GetString()!), depth - 1), documentOptions: Form)!.AsObject();
-        foreach (var property in json.RootElement.EnumerateObject())
-            if (property.Name != Field) merged[property.Name] = JsonNode.Parse(property.Value.GetRawText(), documentOptions: Form);
-        return JsonSerializer.SerializeToUtf8Bytes(merged);
+        string name = Path.Combine(Path.GetDirectoryName(path)!, field.GetString()!);
+        using var below = JsonDocument.Parse(Read(name, depth - 1), Form);
+        if (below.RootElement.ValueKind != JsonValueKind.Object) throw new GlmException($"{name}: expected a JSON object, found {below.RootElement.ValueKind}");
+        var fields = new Dictionary<string, JsonElement>();
+        foreach (var property in below.RootElement.EnumerateObject().Concat(json.RootElement.EnumerateObject()))
+            if (property.Name != Field) fields[property.Name] = property.Value;
+        return JsonSerializer.SerializeToUtf8Bytes(fields);
     }
 }

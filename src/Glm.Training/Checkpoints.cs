@@ -110,8 +110,11 @@ public sealed class Checkpoints : IDisposable
         throw None();
     }
 
+    /// <summary>Returns when nothing is being written, whether or not it could be.</summary>
+    public void Settle() => _writing.ContinueWith(static _ => { }, TaskScheduler.Default).Wait();
+
     /// <inheritdoc/>
-    public void Dispose() => _writing.ContinueWith(static _ => { }, TaskScheduler.Default).Wait();
+    public void Dispose() => Settle();
 
     private GlmException None() => new($"{_folder}: expected a whole checkpoint (step-N), found none");
 

@@ -33,6 +33,12 @@ public sealed record StepLog(
 
     /// <summary>Model FLOPs per second as a share of what the machine's multipliers were measured to do; null where they were not.</summary>
     public double? PeakShare { get; init; }
+
+    /// <summary>Share of the step that communication held up computation, waiting for others included, the mean of all ranks; null for one process.</summary>
+    public double? CommunicationShare { get; init; }
+
+    /// <summary>Bytes that all ranks sent in the step; null for one process.</summary>
+    public double? SentBytes { get; init; }
 }
 
 /// <summary>The log of a run: one JSON object a line. Resuming drops the lines after the step that is resumed.</summary>

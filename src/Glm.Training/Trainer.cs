@@ -22,6 +22,7 @@ public sealed class Trainer : IDisposable
     private readonly ParallelLayout _layout;
     private readonly WeightShards _shards;
     private readonly MicroBatches _microBatches;
+    private readonly CommunicationMeter _meter;
     private readonly SampleOrder _order;
     private readonly SpikeDetector? _spikes;
     private readonly LossScaler? _scaler;
@@ -55,9 +56,10 @@ public sealed class Trainer : IDisposable
         {
             if (_lastBackward) _shards.LayerDone(layer);
         };
-        _optimizer = new AdamW(workers, _shards.Shards, config);
+        _optimizer = new AdamW(workers, _shards.Shards, config.Optimizer);
         _checkpoints = new Checkpoints(config, _layout, _shards);
         _microBatches = new MicroBatches(config, workers, _layout, _model, _data);
+        _meter = new CommunicationMeter(_layout, _shards);
         _order = new SampleOrder(config.Skip);
         _spikes = config.Spikes is { } spikes ? new SpikeDetector(spikes) : null;
         _scaler = config.Scaler;
@@ -137,6 +139,7 @@ public sealed class Trainer : IDisposable
         }
         finally
         {
+            _checkpoints.Settle();
             Happened = listener;
         }
     }
@@ -204,6 +207,7 @@ public sealed class Trainer : IDisposable
             LossScale = NextScale(overflow),
             Recent = _spikes is null || overflow ? _state.Recent : _spikes.With(_state.Recent, losses.Total, norm),
         };
+        var communication = _meter.OfStep(seconds);
         double[]? validation = number % _config.EvalInterval == 0 || Finished ? Validate() : null;
         return new StepLog(
             number, _state.Samples, losses.Total, losses.Of(TrainingTask.ShortSpans), losses.Of(TrainingTask.Generation), norm, rate, batch, tokens / seconds, losses.Flops / seconds, validation)
@@ -213,6 +217,8 @@ public sealed class Trainer : IDisposable
             Overflows = _state.Overflows,
             Discarded = _state.Discarded,
             PeakShare = losses.Flops / seconds / 1e9 / Peak,
+            CommunicationShare = communication.Share,
+            SentBytes = communication.Bytes,
         };
     }
 

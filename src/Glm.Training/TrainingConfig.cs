@@ -181,6 +181,10 @@ public sealed record TrainingConfig
     [JsonIgnore]
     public string Folder { get; init; } = ".";
 
+    /// <summary>The optimiser's constants.</summary>
+    [JsonIgnore]
+    public AdamWOptions Optimizer => new() { Beta1 = Beta1, Beta2 = Beta2, Epsilon = Epsilon, WeightDecay = WeightDecay, ClipGrad = ClipGrad };
+
     /// <summary>Learning rate over the run.</summary>
     [JsonIgnore]
     public LearningRateSchedule LearningRate => new(Lr, MinLr, WarmupSamples, DecaySamples > 0 ? DecaySamples : TrainSamples) { Rewarmups = Rewarmups };
@@ -242,8 +246,8 @@ public sealed record TrainingConfig
         }
     }
 
-    /// <summary>A path of the configuration as seen from the current folder.</summary>
-    public string Resolve(string path) => System.IO.Path.Combine(Folder, path);
+    /// <summary>A path of the configuration in full.</summary>
+    public string Resolve(string path) => System.IO.Path.GetFullPath(System.IO.Path.Combine(Folder, path));
 
     /// <summary>The configuration as JSON, which identifies a run.</summary>
     public string ToJson() => JsonSerializer.Serialize(this, Json);
@@ -274,9 +278,9 @@ public sealed record TrainingConfig
         Require(WarmupSamples >= 0 && WarmupSamples < LearningRate.DecaySamples, "warmup_samples", "less than decay_samples", WarmupSamples);
         Require(HiddenDropout is >= 0 and < 1 && AttentionDropout is >= 0 and < 1, "dropout", "0 to below 1", $"{HiddenDropout}, {AttentionDropout}");
         Require(EmbeddingShrink is > 0 and <= 1, "embedding_shrink", "above 0 to 1", EmbeddingShrink);
-        Require(EmbeddingShrinkChanges.All(change => change.Alpha is > 0 and <= 1 && change.FromStep >= 0), "embedding_shrink_changes", "alpha above 0 to 1, from_step at least 0", "others");
-        Require(Rewarmups.All(rewarmup => rewarmup.From >= 0 && rewarmup.Samples > 0), "rewarmups", "from at least 0, samples at least 1", "others");
-        Require(Skip.All(range => range.From >= 0 && range.To > range.From), "skip", "0 <= from < to", "others");
+        Require(EmbeddingShrinkChanges.All(change => change is { Alpha: > 0 and <= 1, FromStep: >= 0, ConstantSteps: >= 0, RampSteps: >= 0 }), "embedding_shrink_changes", "alpha above 0 to 1, steps at least 0", "others");
+        Require(Rewarmups.All(rewarmup => rewarmup is { From: >= 0, Samples: > 0 }), "rewarmups", "from at least 0, samples at least 1", "others");
+        Require(Skip.All(range => range is { From: >= 0 } && range.To > range.From), "skip", "0 <= from < to", "others");
         Require(Softmax == Precision.Float32 || (Softmax == Precision.Float16 && Precision == Precision.Float16), "softmax", "float32, or float16 in a float16 run", Softmax);
         Require(LossScaleMin > 0 && LossScale >= LossScaleMin && double.IsFinite(LossScale), "loss_scale, loss_scale_min", "0 < loss_scale_min <= loss_scale", $"{LossScale}, {LossScaleMin}");
         Require(LossScaleWindow > 0 && LossScaleHysteresis > 0, "loss_scale_window, loss_scale_hysteresis", "at least 1", $"{LossScaleWindow}, {LossScaleHysteresis}");

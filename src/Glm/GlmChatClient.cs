@@ -92,9 +92,9 @@ public sealed class GlmChatClient(GlmModel model) : IChatClient
         foreach (var message in messages)
         {
             foreach (var call in message.Contents.OfType<FunctionCallContent>())
-                chat.Add(new Tokenizers.ChatMessage(Tokenizers.ChatRole.Assistant, JsonSerializer.Serialize(call.Arguments, AIJsonUtilities.DefaultOptions)) { Metadata = call.Name });
+                chat.Add(new Tokenizers.ChatMessage(Tokenizers.ChatRole.Assistant, Json(call.Arguments)) { Metadata = call.Name });
             foreach (var result in message.Contents.OfType<FunctionResultContent>())
-                chat.Add(new Tokenizers.ChatMessage(Tokenizers.ChatRole.Observation, result.Result as string ?? JsonSerializer.Serialize(result.Result, AIJsonUtilities.DefaultOptions)));
+                chat.Add(new Tokenizers.ChatMessage(Tokenizers.ChatRole.Observation, result.Result as string ?? Json(result.Result)));
             if (message.Contents.FirstOrDefault(content => content is not (TextContent or FunctionCallContent or FunctionResultContent or UsageContent)) is { } other)
                 throw new GlmException($"messages: expected text, calls of functions and their results, found {other.GetType().Name}");
             bool only = message.Contents.Any(content => content is FunctionCallContent or FunctionResultContent);
@@ -108,6 +108,9 @@ public sealed class GlmChatClient(GlmModel model) : IChatClient
     internal static List<Tokenizers.ChatMessage> WithTools(List<Tokenizers.ChatMessage> chat, JsonNode tools) => chat is [{ Role: Tokenizers.ChatRole.System } system, ..]
         ? [system with { Tools = tools }, .. chat[1..]]
         : [new Tokenizers.ChatMessage(Tokenizers.ChatRole.System, "") { Tools = tools }, .. chat];
+
+    /// <summary>A value as JSON, with what the library knows of its type; nothing is found out by reflection that trimming may have removed.</summary>
+    private static string Json<T>(T value) => JsonSerializer.Serialize(value, AIJsonUtilities.DefaultOptions.GetTypeInfo(typeof(T)));
 
     private static JsonNode Describe(AIFunctionDeclaration function) => new JsonObject
     {

@@ -23,6 +23,8 @@ public sealed class PrepareTasksTests(Vocabulary vocabulary) : IClassFixture<Voc
     [InlineData("""{ "sets": [{ "name": "x", "files": [], "cap": 3 }] }""", "files")]
     [InlineData("""{ "sets": [{ "name": "x", "files": ["a"], "templates": [{ "input": "{a" }] }] }""", "does not close")]
     [InlineData("""{ "sets": [{ "name": "x", "files": ["a"], "colour": 3 }] }""", "colour")]
+    [InlineData("""{ "sets": [{ "name": "x", "files": [null] }] }""", "files")]
+    [InlineData("""{ "sets": [null] }""", "sets")]
     [InlineData("nonsense", "not a description")]
     public void Impossible_descriptions_are_refused(string text, string reason)
     {

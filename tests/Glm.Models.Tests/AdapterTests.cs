@@ -69,6 +69,45 @@ public sealed class AdapterTests : IDisposable
         }
     }
 
+    /// <summary>Virtual tokens of a GLM-130B, saved and loaded: decoding over the cache, which begins with them, says what a whole pass says.</summary>
+    [Fact]
+    public void Virtual_tokens_of_glm_130b()
+    {
+        const int hidden = 24, count = 5;
+        var config = new Glm130BConfig { NumLayers = 2, HiddenSize = hidden, InnerHiddenSize = 16, NumAttentionHeads = 3, VocabSize = 20, MaxSequenceLength = 32 };
+        var random = new Random(2);
+        Tensor Values(params int[] shape) => Tensor.From([.. Enumerable.Range(0, shape.Aggregate((a, b) => a * b)).Select(_ => random.NextSingle() - 0.5f)], shape);
+        var tensors = config.Parameters().ToDictionary(p => p.Name, p => Values(p.Shape));
+        var plain = config.Create(name => tensors[name]);
+        Adapter.SaveVirtualTokens(AdapterFolder, plain, VirtualTokens.FromProjections([Values(count, 3 * hidden), Values(count, 3 * hidden)]));
+        var model = Adapter.Apply(AdapterFolder, plain, _workers);
+        int[] ids = [3, 1, 4, 1, 5, 9, 2, 6];
+        const int division = 4;
+        var context = new Context(_workers);
+        float[] whole = Run(model), without = Run(plain);
+        Assert.True(whole.Zip(without, (a, b) => Math.Abs(a - b)).Max() > 0.1);
+        var cache = new KvCache(model.NumLayers, model.Heads);
+        cache.BeginWith(context, model.VirtualTokens!);
+        var sequence = cache.Add();
+        var logits = new List<float>();
+        for (int start = 0, end = division + 1; start < ids.Length; start = end++)
+        {
+            context.Reset();
+            var part = sequence.Append(0, end - start, division);
+            var step = model.Forward(context, context.Integers(ids.AsSpan(start, end - start)), context.Integers([.. Enumerable.Range(start, end - start)]),
+                (qkv, layer) => context.CachedAttention(qkv, model.Heads, cache.Pages(layer), [part]));
+            logits.AddRange(model.Logits(context, step).ToArray());
+        }
+        Close.Require("logits", whole, [.. logits], Tolerance);
+
+        float[] Run(LanguageModel of)
+        {
+            context.Reset();
+            var output = of.Forward(context, context.Integers(ids), context.Integers([.. Enumerable.Range(0, ids.Length)]), of.Within(context, [new(0, ids.Length, division)]));
+            return of.Logits(context, output).ToArray();
+        }
+    }
+
     /// <summary>Segments of one pass do not see each other, and all of them see the virtual tokens.</summary>
     [Theory]
     [MemberData(nameof(Cases))]

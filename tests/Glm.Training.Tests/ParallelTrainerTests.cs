@@ -96,6 +96,20 @@ public sealed class ParallelTrainerTests
         foreach (string name in Newest(straight).Names) Assert.Equal(Newest(straight)[name].ToArray(), Newest(stopped)[name].ToArray());
     }
 
+    /// <summary>Ranks go back together, and to the same place, under a loss scale as well.</summary>
+    [Theory]
+    [InlineData("")]
+    [InlineData(""", "precision": "float16" """)]
+    public void Ranks_roll_back_together(string precision)
+    {
+        const string options = """, "spikes": { "reaction": "rollback", "window": 6, "loss_rise": 0.4 }, "hidden_dropout": 0, "attention_dropout": 0, "global_batch": 8, "tensor_parallel": """;
+        using TinyRun one = TinyRun.WithNoise($"{options} 1{precision}"), four = TinyRun.WithNoise($"{options} 2{precision}");
+        Train(one, 1);
+        Train(four, 4);
+        Assert.Contains(RunEvents.Read(four.In("run/events.jsonl")), happened => happened.Kind == "rollback");
+        if (precision.Length == 0) Assert.Equal(RunEvents.Read(one.In("run/events.jsonl")).Select(happened => (happened.Kind, happened.Step)), RunEvents.Read(four.In("run/events.jsonl")).Select(happened => (happened.Kind, happened.Step)));
+    }
+
     [Fact]
     public void A_checkpoint_is_a_model()
     {

@@ -163,6 +163,9 @@ public sealed partial class StabilityTests
         Assert.Contains("build on one another", Assert.Throws<GlmException>(() => TrainingConfig.Load(run.In("other.json"))).Message);
         File.WriteAllText(run.In("other.json"), """{ "base": "missing.json" }""");
         Assert.Contains("missing.json", Assert.Throws<GlmException>(() => TrainingConfig.Load(run.In("other.json"))).Message);
+        File.WriteAllText(run.In("list.json"), "[1]");
+        File.WriteAllText(run.In("other.json"), """{ "base": "list.json" }""");
+        Assert.Contains("list.json: expected a JSON object", Assert.Throws<GlmException>(() => TrainingConfig.Load(run.In("other.json"))).Message);
         File.WriteAllText(run.In("other.json"), """{ "base": 3 }""");
         Assert.Contains("name of a file", Assert.Throws<GlmException>(() => TrainingConfig.Load(run.In("other.json"))).Message);
     }
@@ -188,6 +191,11 @@ public sealed partial class StabilityTests
     [InlineData(""", "skip": [{ "from": 3, "to": 3 }]""", "skip")]
     [InlineData(""", "rewarmups": [{ "from": 3, "samples": 0 }]""", "rewarmups")]
     [InlineData(""", "normalization": "none" """, "normalization")]
+    [InlineData(""", "skip": [null]""", "skip")]
+    [InlineData(""", "rewarmups": [null]""", "rewarmups")]
+    [InlineData(""", "embedding_shrink_changes": [{ "from_step": 1, "alpha": 2 }]""", "embedding_shrink_changes")]
+    [InlineData(""", "multitask": { "path": "x", "ratio": 2 }""", "multitask")]
+    [InlineData(""", "multitask": { "ratio": 0.5 }""", "path")]
     public void Impossible_settings_are_refused(string options, string field)
     {
         using var run = new TinyRun(options);

@@ -70,6 +70,13 @@ internal static class InfoCommand
         Fact("architecture", model.Architecture);
         Fact("parameters", $"{model.Parameters:N0}");
         Fact("layers", $"{shape.Layers} of width {shape.Hidden:N0}, inner {shape.Inner:N0}, {heads.Heads} heads of {heads.HeadSize}{(heads.GroupHeads > 1 ? $" over {heads.KeyValueHeads} of keys and values" : "")}");
+        if (model.Described is Glm130BConfig { Normalization: not Normalization.DeepNorm } other)
+            Fact("layer norms", other.Normalization switch
+            {
+                Normalization.PostLn => "after each sublayer (post-ln), without DeepNorm's constants",
+                Normalization.PreLn => "before each sublayer (pre-ln)",
+                _ => "before and after each sublayer (sandwich-ln)",
+            });
         Fact("embedding", $"{shape.Vocabulary:N0} rows, {(shape.TiedOutput ? "tied to the output" : "and as many of the output")}");
         Fact("positions", $"{shape.MaxSequenceLength:N0}, {Positions(shape.Positions)}");
         Fact("attention", shape.IsCausal ? "causal" : "context in both directions, then causal");

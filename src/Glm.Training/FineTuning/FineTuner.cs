@@ -22,12 +22,6 @@ public sealed record FineTuneOptions
     /// <summary>Whether each layer is computed again on the way back, which takes a third more time and little memory.</summary>
     public bool Recompute { get; init; }
 
-    /// <summary>Decoupled weight decay of matrices.</summary>
-    public double WeightDecay { get; init; }
-
-    /// <summary>Largest norm of all gradients together.</summary>
-    public double ClipGrad { get; init; } = 1;
-
     /// <summary>Steps between held-out losses.</summary>
     public int EvalInterval { get; init; } = 50;
 
@@ -35,7 +29,7 @@ public sealed record FineTuneOptions
     public ulong Seed { get; init; } = 1234;
 }
 
-/// <summary>Fine-tuning on prompts with answers: the mean cross entropy of the answers' tokens, AdamW on what the tuning trains.</summary>
+/// <summary>Fine-tuning on prompts with answers: the mean cross entropy of the answers' tokens, AdamW without weight decay on what the tuning trains.</summary>
 /// <param name="tuning">What is trained.</param>
 /// <param name="prompts">What it is trained on.</param>
 /// <param name="heldOut">Prompts of the held-out loss; may be empty.</param>
@@ -44,8 +38,9 @@ public sealed record FineTuneOptions
 public sealed class FineTuner(Tuning tuning, IReadOnlyList<TunedPrompt> prompts, IReadOnlyList<TunedPrompt> heldOut, FineTuneOptions options, Workers workers)
 {
     private readonly Context _context = new(workers);
-    private readonly Dictionary<string, (Tensor Mean, Tensor Variance)> _moments = tuning.Weights.Masters.ToDictionary(
-        weight => weight.Key, weight => (Tensor.Zeros(DType.Float32, weight.Value.Shape), Tensor.Zeros(DType.Float32, weight.Value.Shape)));
+    private readonly AdamW _optimizer = new(workers, [.. tuning.Weights.Masters.Select(weight => new WeightShard(
+        weight.Key, 0, weight.Value, tuning.Weights.Gradient(weight.Key), Tensor.Zeros(DType.Float32, weight.Value.Shape), Tensor.Zeros(DType.Float32, weight.Value.Shape),
+        Decays: false, IsOwn: true))], new AdamWOptions());
 
     private long _step, _done;
 
@@ -68,7 +63,8 @@ public sealed class FineTuner(Tuning tuning, IReadOnlyList<TunedPrompt> prompts,
         if (!double.IsFinite(loss) || !double.IsFinite(norm)) throw new GlmException($"step {_step + 1}: expected numbers, found a loss of {loss} and a gradient norm of {norm}: lower the learning rate");
         _done += batch.Length;
         double rate = new LearningRateSchedule(options.Rate, options.Rate / 10, Math.Min(0.03 * total, total - 1), total).At(_done);
-        Update(rate, norm);
+        _optimizer.Step(++_step, rate, norm);
+        tuning.Weights.Refresh();
         double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
         double[]? validation = heldOut.Count > 0 && (_step % options.EvalInterval == 0 || Finished) ? [Validate()] : null;
         return new StepLog(_step, _done, loss, null, null, norm, rate, batch.Length, batch.Sum(prompt => prompt.Ids.Length - 1) / seconds, 0, validation);
@@ -113,19 +109,6 @@ public sealed class FineTuner(Tuning tuning, IReadOnlyList<TunedPrompt> prompts,
         double value = loss.ToArray()[0];
         if (train) _context.Backward(loss);
         return value;
-    }
-
-    private void Update(double rate, double norm)
-    {
-        _step++;
-        float clip = norm > options.ClipGrad ? (float)(options.ClipGrad / (norm + 1e-6)) : 1;
-        foreach (var (name, master) in tuning.Weights.Masters)
-        {
-            var (mean, variance) = _moments[name];
-            TensorMath.AdamW(workers, master, tuning.Weights.Gradient(name), mean, variance, new AdamWStep(
-                _step, (float)rate, 0.9f, 0.95f, 1e-8f, master.Shape.Length > 1 ? (float)options.WeightDecay : 0, clip));
-        }
-        tuning.Weights.Refresh();
     }
 
     /// <summary>The prompt of a number: every epoch goes through all of them in an order of its own.</summary>

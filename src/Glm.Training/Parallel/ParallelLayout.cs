@@ -45,6 +45,9 @@ public sealed class ParallelLayout
     /// <summary>All ranks, for checkpoints that are written in the background.</summary>
     public ProcessGroup Files { get; }
 
+    /// <summary>What this process has sent in training: bytes, gradients included.</summary>
+    public long SentBytes => World.SentBytes + Tensors.SentBytes + Data.SentBytes + Pipeline.SentBytes + Ends.SentBytes;
+
     /// <summary>The stage of this process.</summary>
     public int Stage { get; }
 

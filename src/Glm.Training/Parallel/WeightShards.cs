@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Glm.Distributed;
 using Glm.Models;
 using Glm.Tensors;
@@ -28,6 +29,7 @@ public sealed class WeightShards
     private readonly TensorLine? _tied;
     private Task _reductions = Task.CompletedTask;
     private int _begun;
+    private long _ticks;
 
     /// <summary>Shares out the weights of a model among its data ranks.</summary>
     public WeightShards(TrainableWeights weights, Glm130B model, ParallelLayout layout)
@@ -51,6 +53,9 @@ public sealed class WeightShards
         if (_ends.Size > 1) _tied = new TensorLine([.. Shards.Where(shard => ModelPart.IsEmbedding(shard.Name)).Select(shard => shard.Gradient)]);
     }
 
+    /// <summary>Time that steps waited for gradients and weights of other data ranks; sums beside a backward pass cost none.</summary>
+    public TimeSpan Elapsed => Stopwatch.GetElapsedTime(0, _ticks);
+
     /// <summary>The shares of this rank.</summary>
     public IReadOnlyList<WeightShard> Shards { get; }
 
@@ -65,7 +70,9 @@ public sealed class WeightShards
     {
         while (_begun < _buckets.Count) Begin();
         _begun = 0;
+        long began = Stopwatch.GetTimestamp();
         _reductions.GetAwaiter().GetResult();
+        _ticks += Stopwatch.GetTimestamp() - began;
         _reductions = Task.CompletedTask;
         if (_tied is { Count: > 0 }) _ends.AllReduce(_tied);
     }
@@ -76,7 +83,9 @@ public sealed class WeightShards
     /// <summary>Gets the weights that other data ranks updated.</summary>
     public void Gather()
     {
+        long began = Stopwatch.GetTimestamp();
         foreach (var bucket in _buckets) _data.AllGather(bucket.Masters);
+        _ticks += Stopwatch.GetTimestamp() - began;
     }
 
     private void Begin()

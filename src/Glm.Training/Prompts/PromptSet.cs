@@ -65,11 +65,11 @@ public sealed record PromptSets
 
     private void Validate(string path)
     {
-        Require(Sets.Length > 0, "sets", "at least one", "none");
+        Require(Sets.Length > 0 && !Sets.Contains(null!), "sets", "at least one", "none");
         foreach (var set in Sets)
         {
-            Require(set.Files.Length > 0, $"{set.Name}: files", "at least one", "none");
-            Require(set.Templates.Length > 0, $"{set.Name}: templates", "at least one", "none");
+            Require(set.Files.Length > 0 && !set.Files.Contains(null!), $"{set.Name}: files", "at least one", "none");
+            Require(set.Templates.Length > 0 && !set.Templates.Contains(null!), $"{set.Name}: templates", "at least one", "none");
             Require(set.Cap > 0, $"{set.Name}: cap", "at least 1", set.Cap);
             Require(set.Weight > 0 && double.IsFinite(set.Weight), $"{set.Name}: weight", "above 0", set.Weight);
             foreach (var template in set.Templates) template.Validate($"{path}: {set.Name}");
