@@ -173,7 +173,7 @@ public sealed class ChoiceScorer
     }
 
     private (int Token, int Block) PositionOf(int index, ContextChoices item) =>
-        item.FromMask && !_model.IsCausal && index >= item.Context.Length ? (item.Place.Mask + index - item.Context.Length, 0) : _model.PositionOf(index, item.Place);
+        item.FromMask && !_model.IsCausal && _model.PositionAxes == 1 && index >= item.Context.Length ? (item.Place.Mask + index - item.Context.Length, 0) : _model.PositionOf(index, item.Place);
 
     /// <summary>What the model reads of a choice; without a number, all choices of the item are read off its last token.</summary>
     private sealed record Branch(ContextChoices Item, KvCache.Sequence Context, double[] Scores, int[] Ids, int? Choice);

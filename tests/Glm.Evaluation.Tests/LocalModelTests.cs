@@ -1,6 +1,8 @@
 using Glm.Inference.Tests;
 using Glm.Models;
 using Glm.Tensors;
+using Glm.Tests;
+using Glm.Tokenizers;
 
 namespace Glm.Evaluation.Tests;
 
@@ -74,16 +76,30 @@ public sealed class LocalModelTests : IDisposable
             Assert.Equal(model.Generate(prompts, [i], options, new GenerationOptions { MaxNewTokens = 10 }).Single().Value!.Ids![0], together[i].Value!.Ids![0]);
     }
 
-    private LocalModel Causal()
+    [TokenizersFact]
+    public void A_model_that_chats_is_asked_in_its_own_template()
+    {
+        var tokenizer = Tokenizer.Load(Path.Combine(TestFiles.Tokenizers!, "chatglm3-6b"));
+        var model = CausalModel(tokenizer.VocabularySize, 200);
+        var reader = PromptReader.For(model, tokenizer.Special, tokenizer);
+        var options = new ReadingOptions { AsChat = true };
+        Assert.Equal(ChatTemplate.Of(tokenizer).Encode([new ChatMessage(ChatRole.User, "Which answer?")]), reader.Context("Which answer?", options, 10).Ids);
+        Assert.Equal([.. tokenizer.Special.Before, .. tokenizer.Encode("Which answer?")], reader.Context("Which answer?", new ReadingOptions(), 10).Ids);
+        Assert.Contains("190", Assert.Throws<GlmException>(() => reader.Context(string.Concat(Enumerable.Repeat("word ", 300)), options, 10)).Message);
+    }
+
+    private LocalModel Causal() => new(CausalModel(400, 1500), _workers, TinyModel.Tokenizer, new ModelIdentity { Name = "tiny", Location = "tiny" });
+
+    private static LanguageModel CausalModel(int vocabulary, int length)
     {
         var config = new ChatGlm2Config
         {
             NumLayers = 2, HiddenSize = 32, FfnHiddenSize = 48, KvChannels = 8, NumAttentionHeads = 4, MultiQueryAttention = true, MultiQueryGroupNum = 2,
-            PaddedVocabSize = 400, SeqLength = 1500, AddQkvBias = true,
+            PaddedVocabSize = vocabulary, SeqLength = length, AddQkvBias = true,
         };
         var weights = new Dictionary<string, Tensor>();
         foreach (var (name, shape) in config.Parameters())
             TensorMath.FillNormal(weights[name] = Tensor.Allocate(DType.Float32, shape), shape.Length == 1 ? 1 : 0.2, seed: 3, stream: (ulong)weights.Count);
-        return new LocalModel(config.Create(name => weights[name]), _workers, TinyModel.Tokenizer, new ModelIdentity { Name = "tiny", Location = "tiny" });
+        return config.Create(name => weights[name]);
     }
 }

@@ -147,9 +147,11 @@ internal static class EvalCommand
     /// <summary>The tasks of a run with their data read once, so that what is missing is told before anything long begins.</summary>
     private static IEnumerable<PlannedTask> Runs(string[] words, TaskOptions options, string data, Terminal? tellsMissing)
     {
+        var chosen = new HashSet<(string File, string Name)>();
         foreach (string word in words)
             foreach (var task in TaskLocation.IsBitsPerByte(word) ? [BitsPerByteOver(data)] : TaskLocation.Find(word))
             {
+                if (!chosen.Add((Path.GetFullPath(task.File), task.Name))) continue; // named twice, as a part of a folder and by itself
                 if (!TaskLocation.IsBitsPerByte(word) && !Directory.Exists(options.Data)) throw new GlmException($"{data}: {(File.Exists(data) ? "expected a folder of data sets, found a file" : "no such folder")}");
                 if (tellsMissing is not null && !TaskRunner.HasData(task, options))
                 {

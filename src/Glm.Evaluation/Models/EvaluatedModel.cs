@@ -78,6 +78,9 @@ public sealed record ReadingOptions
     /// <summary>The prompt is read causally, after <c>[gMASK] sop</c>; choices are not (as in the original).</summary>
     public bool Unidirectional { get; init; }
 
+    /// <summary>A prompt whose answer is generated is a message to a model that chats, in its own template; other models read it as it is.</summary>
+    public bool AsChat { get; init; }
+
     /// <summary>Tokens of prompt and answer; null for what the model takes. Longer prompts lose their beginning (spec 8.3).</summary>
     public int? MaxSequenceLength { get; init; }
 }

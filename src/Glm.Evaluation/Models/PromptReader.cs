@@ -37,6 +37,16 @@ internal abstract class PromptReader(LanguageModel model, Tokenizer? tokenizer)
     /// <exception cref="GlmException">There is no room for the prompt.</exception>
     public abstract DecodingContext Context(ItemText prompt, ReadingOptions options, int maxNewTokens);
 
+    /// <summary>A prompt as the message of a user, of a model that chats; null for others. Nothing of it is cut off: what is asked may stand anywhere.</summary>
+    protected int[]? Message(ItemText prompt, ReadingOptions options, int maxNewTokens)
+    {
+        bool chats = tokenizer?.Kind is VocabularyKind.ChatGlm or VocabularyKind.ChatGlm2 or VocabularyKind.ChatGlm3 or VocabularyKind.Glm4;
+        if (!options.AsChat || !chats || prompt.Text is null) return null;
+        int[] ids = ChatTemplate.Of(Tokenizer).Encode([new ChatMessage(ChatRole.User, prompt.Text)]);
+        int room = Longest(options) - maxNewTokens;
+        return ids.Length <= room ? ids : throw new GlmException($"prompt: expected at most {room} tokens, found {ids.Length}");
+    }
+
     /// <summary>The end of a prompt that is too long (spec 8.3).</summary>
     protected static int[] Tail(int[] ids, int room, int longest)
     {
@@ -77,6 +87,8 @@ internal sealed class BlankPromptReader(LanguageModel model, BlankTokens blanks,
 
     public override DecodingContext Context(ItemText prompt, ReadingOptions options, int maxNewTokens)
     {
+        // ChatGLM-6B's template ends with the blank and the start of the answer.
+        if (Message(prompt, options, maxNewTokens) is { } message) return new DecodingContext(message, new BlankPlace(message.Length - 1, message.Length - 2, RunsOn: true));
         int longest = Longest(options), mask = Mask(options);
         int[] ids = Tail(Ids(prompt), longest - maxNewTokens - 2, longest);
         if (options.Unidirectional) return new DecodingContext([mask, blanks.Sop, .. ids], new BlankPlace(1, 0, RunsOn: true));
@@ -125,6 +137,7 @@ internal sealed class CausalPromptReader(LanguageModel model, SpecialTokens spec
 
     public override DecodingContext Context(ItemText prompt, ReadingOptions options, int maxNewTokens)
     {
+        if (Message(prompt, options, maxNewTokens) is { } message) return new DecodingContext(message, new BlankPlace(0, 0, RunsOn: true));
         int longest = Longest(options);
         int[] ids = prompt.Ids ?? Tokenizer.Encode(Around(prompt.Text!).Before.TrimEnd(' '));
         ids = [.. special.Before, .. Tail(ids, longest - special.Before.Count - maxNewTokens, longest)];

@@ -35,6 +35,7 @@ public static class TaskFile
             UseTaskMask = yaml.Flag("use_task_mask"),
             UseMultitaskEncoding = yaml.Flag("use_multitask_encoding"),
             Unidirectional = yaml.Flag("unidirectional"),
+            AsChat = yaml.Flag("chat"),
             MaxSequenceLength = yaml.Number("max_seq_length", 8, 1 << 24) ?? 2048,
         };
         if (reading.Unidirectional && !reading.UseTaskMask) throw yaml.Fault("unidirectional", "expected use_task_mask with it");
