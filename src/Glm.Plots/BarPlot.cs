@@ -106,8 +106,8 @@ public sealed record BarPlot : Plot
 
     private static string Shown(Bar bar, string form) => bar is { Low: { } low, High: { } high } ? $"{Number(bar.Value, form)} ({Number(low, form)} to {Number(high, form)})" : Number(bar.Value, form);
 
-    /// <summary>Three digits of the longest bar, and as many decimals for the others.</summary>
-    private static string FormOf(double range) => range is >= 1e6 or < 1e-3 ? "0.##e0" : "#,0." + new string('0', Math.Clamp(2 - (int)Math.Floor(Math.Log10(range)), 0, 6));
+    /// <summary>Three digits of the longest bar, four of 100, and as many decimals for the others.</summary>
+    private static string FormOf(double range) => range is >= 1e6 or < 1e-3 ? "0.##e0" : "#,0." + new string('0', Math.Clamp(2 - (int)Math.Floor(Math.Log10(range * 0.999)), 0, 6));
 
     private static string Number(double value, string form) => value.ToString(form, CultureInfo.InvariantCulture).Replace('-', '\u2212');
 

@@ -278,13 +278,17 @@ public sealed class EndpointModelTests : IDisposable
     [Fact]
     public void Requests_run_side_by_side_within_the_limit()
     {
+        int open = 0, most = 0;
         _endpoint.Misbehave = async (request, stream) =>
         {
+            int now = Interlocked.Increment(ref open);
+            lock (_folder) most = Math.Max(most, now);
             await Task.Delay(20);
+            Interlocked.Decrement(ref open); // before the answer, which the next request may overtake
             return false;
         };
         Assert.Equal(40, Choose(Questions(40), Options with { RequestsPerMinute = 60_000 }).Count);
-        Assert.InRange(_endpoint.MostOpen, 2, 4);
+        Assert.InRange(most, 2, 4);
     }
 
     [Fact]

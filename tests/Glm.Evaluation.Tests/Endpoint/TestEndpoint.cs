@@ -27,7 +27,6 @@ internal sealed partial class TestEndpoint : IDisposable
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
     private readonly CancellationTokenSource _stop = new();
     private readonly ConcurrentDictionary<string, int> _counts = new();
-    private int _open, _mostOpen;
 
     public TestEndpoint()
     {
@@ -38,9 +37,6 @@ internal sealed partial class TestEndpoint : IDisposable
     public string Address => $"http://127.0.0.1:{((IPEndPoint)_listener.LocalEndpoint).Port}/v1";
 
     public ConcurrentQueue<EndpointRequest> Requests { get; } = new();
-
-    /// <summary>Most requests that were under way at a time.</summary>
-    public int MostOpen => _mostOpen;
 
     public bool HasCompletions { get; set; } = true;
 
@@ -126,9 +122,6 @@ internal sealed partial class TestEndpoint : IDisposable
 
     private async Task ServeAsync(TcpClient client)
     {
-        int open = Interlocked.Increment(ref _open);
-        int most;
-        while (open > (most = _mostOpen)) Interlocked.CompareExchange(ref _mostOpen, open, most);
         try
         {
             using (client)
@@ -142,10 +135,6 @@ internal sealed partial class TestEndpoint : IDisposable
         catch (Exception error) when (error is IOException or SocketException or ObjectDisposedException)
         {
             // The client went away.
-        }
-        finally
-        {
-            Interlocked.Decrement(ref _open);
         }
     }
 
