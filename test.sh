@@ -22,7 +22,7 @@ fi
 if [ -z "${GLM_NODE_MODULES-}" ] && command -v npm >/dev/null; then
   clients=${XDG_CACHE_HOME:-$HOME/.cache}/glm-test-clients
   if [ ! -d "$clients/node_modules/openai" ]; then
-    mkdir -p "$clients" && npm install --prefix "$clients" --ignore-scripts --no-audit --no-fund openai >/dev/null 2>&1 </dev/null ||
+    mkdir -p "$clients" && timeout 120 npm install --prefix "$clients" --ignore-scripts --no-audit --no-fund openai >/dev/null 2>&1 </dev/null ||
       echo "test.sh: the npm package openai could not be installed; the test that needs it is skipped" >&2
   fi
   export GLM_NODE_MODULES=$clients/node_modules
