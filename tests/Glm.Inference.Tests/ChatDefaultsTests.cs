@@ -6,15 +6,15 @@ namespace Glm.Inference.Tests;
 /// <summary>What a model's own configuration says of chats.</summary>
 public sealed class ChatDefaultsTests : IDisposable
 {
-    private readonly string _folder = Directory.CreateTempSubdirectory("glm-chat-").FullName;
+    private readonly TemporaryFolder _folder = new();
 
-    public void Dispose() => Directory.Delete(_folder, recursive: true);
+    public void Dispose() => _folder.Dispose();
 
     [Fact]
     public void A_model_without_a_file_answers_as_published()
     {
-        Assert.Null(GenerationConfig.Find(_folder));
-        Assert.Null(GenerationConfig.Find(Path.Combine(_folder, "model.gguf")));
+        Assert.Null(GenerationConfig.Find(_folder.Path));
+        Assert.Null(GenerationConfig.Find(_folder["model.gguf"]));
         Assert.Equal(new ChatDefaults(8192, 0.8, 0.8), ChatDefaults.Of(VocabularyKind.ChatGlm2));
         Assert.Throws<GlmException>(() => ChatDefaults.Of(VocabularyKind.Opt));
     }
@@ -39,7 +39,7 @@ public sealed class ChatDefaultsTests : IDisposable
 
     private ChatDefaults Read(string json)
     {
-        File.WriteAllText(Path.Combine(_folder, "generation_config.json"), json);
-        return ChatDefaults.Of(VocabularyKind.ChatGlm, GenerationConfig.Find(_folder));
+        _folder.Write("generation_config.json", json);
+        return ChatDefaults.Of(VocabularyKind.ChatGlm, GenerationConfig.Find(_folder.Path));
     }
 }

@@ -20,23 +20,16 @@ public sealed class GgufVocabularyMetadataTests
             Assert.Equal((rows, rows, $"[PAD{rows - 1}]", (int)PieceType.Unused), (tokens.Length, types.Length, tokens[^1], types[^1]));
             var scores = metadata.TryGetValue("scores", out object? values) ? Array.ConvertAll((float[])values, score => (double)score) : null;
             var vocabulary = new GgufVocabulary(name, (string)metadata["model"], (string)metadata["pre"], tokens, scores, Array.ConvertAll(types, type => (double)type));
-            string folder = Directory.CreateTempSubdirectory("glm-vocabulary-").FullName;
-            try
+            using var folder = new TemporaryFolder();
+            folder.Write("tokenizer.model", vocabulary.ToTokenizerModel());
+            foreach (var read in new[] { vocabulary.Create(), Tokenizer.Load(folder.Path) })
             {
-                File.WriteAllBytes(Path.Combine(folder, "tokenizer.model"), vocabulary.ToTokenizerModel());
-                foreach (var read in new[] { vocabulary.Create(), Tokenizer.Load(folder) })
+                Assert.Equal((tokenizer.Kind, tokenizer.VocabularySize), (read.Kind, read.VocabularySize));
+                foreach (string text in Texts)
                 {
-                    Assert.Equal((tokenizer.Kind, tokenizer.VocabularySize), (read.Kind, read.VocabularySize));
-                    foreach (string text in Texts)
-                    {
-                        Assert.Equal(tokenizer.Encode(text), read.Encode(text));
-                        Assert.Equal(tokenizer.EncodeWithSpecial(text), read.EncodeWithSpecial(text));
-                    }
+                    Assert.Equal(tokenizer.Encode(text), read.Encode(text));
+                    Assert.Equal(tokenizer.EncodeWithSpecial(text), read.EncodeWithSpecial(text));
                 }
-            }
-            finally
-            {
-                Directory.Delete(folder, recursive: true);
             }
         }
     }

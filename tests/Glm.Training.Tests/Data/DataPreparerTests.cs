@@ -39,17 +39,17 @@ public class DataPreparerTests
     {
         using var folder = new TemporaryFolder();
         string lines = folder.Write("a.jsonl", JsonLines("one", "two\nlines", "三")), text = folder.Write("b.txt", "a whole file\n");
-        ShardManifest manifest = new DataPreparer(Bytes with { VocabularySize = vocabulary, TokensPerShard = tokensPerShard }).Prepare([lines, text], folder.File("out"));
+        ShardManifest manifest = new DataPreparer(Bytes with { VocabularySize = vocabulary, TokensPerShard = tokensPerShard }).Prepare([lines, text], folder["out"]);
 
         int[] expected = Ids("one", "two\nlines", "三", "a whole file\n");
-        Assert.Equal(expected, ReadAll(folder.File("out")));
+        Assert.Equal(expected, ReadAll(folder["out"]));
         Assert.Equal((dtype, vocabulary, "abc123", Eod), (manifest.Dtype, manifest.VocabularySize, manifest.TokenizerSha256, manifest.EodId));
         Assert.Equal((4L, (long)expected.Length, expected.Length - 4L), (manifest.Documents, manifest.Tokens, manifest.Utf8Bytes));
         Assert.Equal([new SourceEntry(lines, 3, 18, 15, 0, null, null), new SourceEntry(text, 1, 14, 13, 0, null, null)], manifest.Sources);
         Assert.Equal((expected.Length + tokensPerShard - 1) / tokensPerShard, manifest.Shards.Count);
         Assert.All(manifest.Shards.SkipLast(1), shard => Assert.Equal(tokensPerShard, shard.Tokens));
-        Assert.All(manifest.Shards, shard => Assert.Equal(shard.Sha256, Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(Path.Combine(folder.File("out"), shard.File))))));
-        using TokenShards shards = TokenShards.Open(folder.File("out"), "ABC123");
+        Assert.All(manifest.Shards, shard => Assert.Equal(shard.Sha256, Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(Path.Combine(folder["out"], shard.File))))));
+        using TokenShards shards = TokenShards.Open(folder["out"], "ABC123");
         shards.Verify();
         Assert.Equivalent(manifest, shards.Manifest, strict: true);
     }
@@ -61,8 +61,8 @@ public class DataPreparerTests
             string[] documents = [.. texts.Select(text => new string([.. text.Get.Where(c => !char.IsSurrogate(c))])).Where(text => !string.IsNullOrWhiteSpace(text)), "one"];
             using var folder = new TemporaryFolder();
             int tokensPerShard = Ids(documents).Length / 4 + size.Get;
-            new DataPreparer(Bytes with { TokensPerShard = tokensPerShard }).Prepare([folder.Write("a.jsonl", JsonLines(documents))], folder.File("out"));
-            return ReadAll(folder.File("out")).SequenceEqual(Ids(documents));
+            new DataPreparer(Bytes with { TokensPerShard = tokensPerShard }).Prepare([folder.Write("a.jsonl", JsonLines(documents))], folder["out"]);
+            return ReadAll(folder["out"]).SequenceEqual(Ids(documents));
         }).QuickCheckThrowOnFailure();
 
     [Fact]
@@ -76,8 +76,8 @@ public class DataPreparerTests
         ];
         byte[] bytes = [.. Encoding.UTF8.GetBytes(string.Join("\n", lines)), (byte)'\n', .. "{\"text\": \""u8, 0xC3, 0x28, .. "\"}\n"u8];
         string file = folder.Write("mixed.jsonl", bytes), broken = folder.Write("broken.txt", [.. "first\nsecond "u8, 0xFF]), empty = folder.Write("empty.txt", "");
-        ShardManifest manifest = new DataPreparer(Bytes).Prepare([file, broken, empty], folder.File("out"));
-        Assert.Equal(Ids("good", "last"), ReadAll(folder.File("out")));
+        ShardManifest manifest = new DataPreparer(Bytes).Prepare([file, broken, empty], folder["out"]);
+        Assert.Equal(Ids("good", "last"), ReadAll(folder["out"]));
         Assert.Equal(new SourceEntry(file, 2, 10, 8, 8, 4, "invalid JSON"), manifest.Sources[0]);
         Assert.Equal(new SourceEntry(broken, 0, 0, 0, 1, 2, "invalid UTF-8"), manifest.Sources[1]);
         Assert.Equal(0, manifest.Sources[2].Documents);
@@ -95,8 +95,8 @@ public class DataPreparerTests
     {
         using var folder = new TemporaryFolder();
         string file = folder.Write("a.jsonl", line + "\n{\"text\": \"good\"}\n");
-        ShardManifest manifest = new DataPreparer(Bytes with { MaxDocumentBytes = 32 }).Prepare([file], folder.File("out"));
-        Assert.Equal(Ids("good"), ReadAll(folder.File("out")));
+        ShardManifest manifest = new DataPreparer(Bytes with { MaxDocumentBytes = 32 }).Prepare([file], folder["out"]);
+        Assert.Equal(Ids("good"), ReadAll(folder["out"]));
         Assert.Equal((1L, 1L), (manifest.Sources[0].Malformed, manifest.Sources[0].FirstMalformedLine));
         Assert.Contains(reason, manifest.Sources[0].FirstMalformedReason!);
     }
@@ -106,21 +106,21 @@ public class DataPreparerTests
     {
         using var folder = new TemporaryFolder();
         string lines = folder.Write("lines.txt", "\uFEFFfirst line\nsecond line\nthird\n"), unbroken = folder.Write("unbroken.txt", new string('三', 11));
-        new DataPreparer(Bytes with { MaxDocumentBytes = 16 }).Prepare([lines, unbroken], folder.File("out"));
-        Assert.Equal(Ids("first line\n", "second line\n", "third\n", "三三三三三", "三三三三三", "三"), ReadAll(folder.File("out")));
+        new DataPreparer(Bytes with { MaxDocumentBytes = 16 }).Prepare([lines, unbroken], folder["out"]);
+        Assert.Equal(Ids("first line\n", "second line\n", "third\n", "三三三三三", "三三三三三", "三"), ReadAll(folder["out"]));
     }
 
     [Fact]
     public void Compressed_files_and_folders_are_read()
     {
         using var folder = new TemporaryFolder();
-        Directory.CreateDirectory(folder.File("in/sub"));
-        using (var gzip = new GZipStream(File.Create(folder.File("in/b.jsonl.gz")), CompressionLevel.Fastest)) gzip.Write(Encoding.UTF8.GetBytes(JsonLines("zipped")));
+        Directory.CreateDirectory(folder["in/sub"]);
+        using (var gzip = new GZipStream(File.Create(folder["in/b.jsonl.gz"]), CompressionLevel.Fastest)) gzip.Write(Encoding.UTF8.GetBytes(JsonLines("zipped")));
         folder.Write("in/a.txt", "A");
         folder.Write("in/sub/c.TXT", "C");
         folder.Write("in/notes.md", "not read");
-        new DataPreparer(Bytes).Prepare([folder.File("in")], folder.File("out"));
-        Assert.Equal(Ids("A", "zipped", "C"), ReadAll(folder.File("out")));
+        new DataPreparer(Bytes).Prepare([folder["in"]], folder["out"]);
+        Assert.Equal(Ids("A", "zipped", "C"), ReadAll(folder["out"]));
     }
 
     [Fact]
@@ -143,12 +143,12 @@ public class DataPreparerTests
         }
         byte[] first = Member("first half, "), second = Member("second half");
         string file = folder.Write("a.txt.gz", [.. first, .. second]);
-        new DataPreparer(Bytes).Prepare([file], folder.File("out"));
-        Assert.Equal(Ids("first half, second half"), ReadAll(folder.File("out")));
+        new DataPreparer(Bytes).Prepare([file], folder["out"]);
+        Assert.Equal(Ids("first half, second half"), ReadAll(folder["out"]));
         for (int length = 1; length < second.Length; length++)
         {
             folder.Write("a.txt.gz", [.. first, .. second[..length]]);
-            Assert.Contains(file, Assert.Throws<GlmException>(() => new DataPreparer(Bytes).Prepare([file], folder.File("cut"))).Message);
+            Assert.Contains(file, Assert.Throws<GlmException>(() => new DataPreparer(Bytes).Prepare([file], folder["cut"])).Message);
         }
     }
 
@@ -165,12 +165,12 @@ public class DataPreparerTests
         byte[] compressed = compress(Encoding.UTF8.GetBytes(JsonLines(texts)));
         string whole = folder.Write($"whole.jsonl.{extension}", compressed), cut = folder.Write($"cut.jsonl.{extension}", compressed[..^20]);
 
-        new DataPreparer(Bytes).Prepare([whole], folder.File("out"));
-        Assert.Equal(Ids(texts), ReadAll(folder.File("out")));
+        new DataPreparer(Bytes).Prepare([whole], folder["out"]);
+        Assert.Equal(Ids(texts), ReadAll(folder["out"]));
 
-        var error = Assert.Throws<GlmException>(() => new DataPreparer(Bytes with { TokensPerShard = 10_000 }).Prepare([cut], folder.File("bad")));
+        var error = Assert.Throws<GlmException>(() => new DataPreparer(Bytes with { TokensPerShard = 10_000 }).Prepare([cut], folder["bad"]));
         Assert.Contains(cut, error.Message);
-        Assert.False(Directory.Exists(folder.File("bad")) && Directory.EnumerateFiles(folder.File("bad")).Any());
+        Assert.False(Directory.Exists(folder["bad"]) && Directory.EnumerateFiles(folder["bad"]).Any());
     }
 
     private static byte[] Compress(string tool, byte[] bytes)
@@ -193,25 +193,25 @@ public class DataPreparerTests
         using var folder = new TemporaryFolder();
         string file = folder.Write("a.jsonl", JsonLines([.. Enumerable.Range(0, 500).Select(i => new string('x', i * 37 % 101 + 1) + i)]));
         foreach (int threads in (int[])[1, 2, 8])
-            new DataPreparer(Bytes with { Threads = threads, TokensPerShard = 5000 }).Prepare([file], folder.File($"{threads}"));
-        foreach (string name in Directory.GetFiles(folder.File("1")).Select(Path.GetFileName)!)
+            new DataPreparer(Bytes with { Threads = threads, TokensPerShard = 5000 }).Prepare([file], folder[$"{threads}"]);
+        foreach (string name in Directory.GetFiles(folder["1"]).Select(Path.GetFileName)!)
             foreach (int threads in (int[])[2, 8])
-                Assert.Equal(File.ReadAllBytes(Path.Combine(folder.File("1"), name)), File.ReadAllBytes(Path.Combine(folder.File($"{threads}"), name)));
+                Assert.Equal(File.ReadAllBytes(Path.Combine(folder["1"], name)), File.ReadAllBytes(Path.Combine(folder[$"{threads}"], name)));
     }
 
     [Fact]
     public void Inputs_and_options_that_cannot_work_are_refused()
     {
         using var folder = new TemporaryFolder();
-        string good = folder.Write("a.txt", "good"), output = folder.File("out");
+        string good = folder.Write("a.txt", "good"), output = folder["out"];
         void Refused(string reason, DataPrepareOptions options, params string[] inputs) =>
             Assert.Contains(reason, Assert.Throws<GlmException>(() => new DataPreparer(options).Prepare(inputs, output)).Message);
 
         Refused("no inputs", Bytes);
-        Refused("no such file", Bytes, folder.File("absent.txt"));
+        Refused("no such file", Bytes, folder["absent.txt"]);
         Refused("expected a name that ends in", Bytes, folder.Write("a.pdf", "x"));
-        Directory.CreateDirectory(folder.File("nothing"));
-        Refused("to read", Bytes, folder.File("nothing"));
+        Directory.CreateDirectory(folder["nothing"]);
+        Refused("to read", Bytes, folder["nothing"]);
         Refused("line 2: no field 'text'", Bytes, folder.Write("bad.jsonl", "\n{}\n"));
         Refused("id 97", Bytes with { VocabularySize = 90, EodId = 1 }, folder.Write("b.txt", "a"));
         Refused("EodId", Bytes with { EodId = 300 }, good);
@@ -238,10 +238,10 @@ public class DataPreparerTests
             reports.Add(report);
             if (reports.Count == 2) stop.Cancel();
         });
-        Assert.ThrowsAny<OperationCanceledException>(() => new DataPreparer(Bytes with { TokensPerShard = 100_000 }).Prepare([file], folder.File("out"), stopAtSecond, stop.Token));
+        Assert.ThrowsAny<OperationCanceledException>(() => new DataPreparer(Bytes with { TokensPerShard = 100_000 }).Prepare([file], folder["out"], stopAtSecond, stop.Token));
         Assert.Equal(2, reports.Count);
         Assert.True(reports[1].Utf8Bytes >= reports[0].Utf8Bytes + (1 << 20));
-        Assert.Empty(Directory.GetFiles(folder.File("out")));
+        Assert.Empty(Directory.GetFiles(folder["out"]));
     }
 
     private sealed class Reporter(Action<DataPrepareProgress> action) : IProgress<DataPrepareProgress>
@@ -253,7 +253,7 @@ public class DataPreparerTests
     public void A_full_disk_is_an_error_that_names_the_file()
     {
         using var folder = new TemporaryFolder();
-        string path = folder.File(ShardFile.Name(0));
+        string path = folder[ShardFile.Name(0)];
         var error = Assert.Throws<GlmException>(() => AtomicFile.Write(path, _ => ShardFile.WriteIds(new FullDisk(1000), new int[5000], sizeof(int))));
         Assert.Contains(path, error.Message);
         Assert.Empty(Directory.GetFiles(folder.Path));
@@ -272,9 +272,9 @@ public class DataPreparerTests
         using var folder = new TemporaryFolder();
         string[] inputs = [.. Directory.GetFiles(Path.Combine(TestFiles.Data!, "pretrain"), "valid-*.jsonl.zst").Order(StringComparer.Ordinal)];
         Assert.NotEmpty(inputs);
-        ShardManifest manifest = new DataPreparer(Bytes).Prepare(inputs, folder.File("out"));
+        ShardManifest manifest = new DataPreparer(Bytes).Prepare(inputs, folder["out"]);
         Assert.All(manifest.Sources, source => Assert.Equal(0, source.Malformed));
-        int[] ids = ReadAll(folder.File("out"));
+        int[] ids = ReadAll(folder["out"]);
         string[] texts = Encoding.UTF8.GetString([.. ids.Select(id => id == Eod ? (byte)0 : (byte)id)]).Split('\0', StringSplitOptions.RemoveEmptyEntries);
         Assert.Equal(manifest.Documents, texts.Length);
         Assert.Equal(manifest.Utf8Bytes, texts.Sum(Encoding.UTF8.GetByteCount));

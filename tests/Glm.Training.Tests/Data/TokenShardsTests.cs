@@ -10,8 +10,8 @@ public class TokenShardsTests
     private static string Prepare(TemporaryFolder folder, string name, int bytes, int tokensPerShard, DataPrepareOptions? options = null)
     {
         string text = string.Concat(Enumerable.Range(0, bytes).Select(i => (char)('a' + i % 26)));
-        new DataPreparer((options ?? DataPreparerTests.Bytes) with { TokensPerShard = tokensPerShard }).Prepare([folder.Write(name + ".txt", text)], folder.File(name));
-        return folder.File(name);
+        new DataPreparer((options ?? DataPreparerTests.Bytes) with { TokensPerShard = tokensPerShard }).Prepare([folder.Write(name + ".txt", text)], folder[name]);
+        return folder[name];
     }
 
     [Fact]
@@ -91,7 +91,7 @@ public class TokenShardsTests
 
         File.Delete(path);
         Assert.Contains("no prepared training data", Assert.Throws<GlmException>(() => TokenShards.Open(data)).Message);
-        Assert.Throws<GlmException>(() => TokenShards.Open(folder.File("absent")));
+        Assert.Throws<GlmException>(() => TokenShards.Open(folder["absent"]));
     }
 
     [Fact]
