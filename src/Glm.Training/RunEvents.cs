@@ -1,4 +1,3 @@
-using System.Text;
 using System.Text.Json;
 
 namespace Glm.Training;
@@ -21,35 +20,8 @@ public sealed class RunEvents(string path)
 
     /// <summary>Appends an event.</summary>
     /// <exception cref="GlmException">The file cannot be written.</exception>
-    public void Append(RunEvent entry)
-    {
-        try
-        {
-            using var stream = new FileStream(path, FileMode.Append, FileAccess.Write, FileShare.Read);
-            stream.Write(Encoding.UTF8.GetBytes(JsonSerializer.Serialize(entry, Json) + "\n"));
-        }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
-        {
-            throw new GlmException($"{path}: cannot be written: {error.Message}", error);
-        }
-    }
+    public void Append(RunEvent entry) => JsonLines.Append(path, entry, Json);
 
-    /// <summary>The events of a file; a last line cut off by a crash is left out.</summary>
-    public static IReadOnlyList<RunEvent> Read(string path)
-    {
-        var events = new List<RunEvent>();
-        if (!File.Exists(path)) return events;
-        foreach (string line in File.ReadLines(path))
-        {
-            try
-            {
-                if (JsonSerializer.Deserialize<RunEvent>(line, Json) is { } entry) events.Add(entry);
-            }
-            catch (JsonException)
-            {
-                break;
-            }
-        }
-        return events;
-    }
+    /// <summary>The events of a file; a line cut off by a crash is left out.</summary>
+    public static IReadOnlyList<RunEvent> Read(string path) => JsonLines.Read<RunEvent>(path, Json);
 }

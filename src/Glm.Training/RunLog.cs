@@ -1,4 +1,3 @@
-using System.Text;
 using System.Text.Json;
 
 namespace Glm.Training;
@@ -64,48 +63,12 @@ public sealed class RunLog
     };
 
     /// <summary>The lines of a log; a last line cut off by a crash is left out.</summary>
-    public static IReadOnlyList<StepLog> Read(string path)
-    {
-        var lines = new List<StepLog>();
-        if (!File.Exists(path)) return lines;
-        foreach (string line in File.ReadLines(path))
-        {
-            try
-            {
-                if (JsonSerializer.Deserialize<StepLog>(line, Json) is { } step) lines.Add(step);
-            }
-            catch (JsonException)
-            {
-                break;
-            }
-        }
-        return lines;
-    }
+    public static IReadOnlyList<StepLog> Read(string path) => JsonLines.Read<StepLog>(path, Json);
 
     /// <summary>Drops the lines after a step, to which the run has gone back.</summary>
-    public void Rewind(long keepSteps)
-    {
-        var kept = Read(_path).Where(line => line.Step <= keepSteps).ToList();
-        AtomicFile.Write(_path, stream =>
-        {
-            foreach (var line in kept) stream.Write(Line(line));
-        });
-    }
+    public void Rewind(long keepSteps) => JsonLines.Write(_path, Read(_path).Where(line => line.Step <= keepSteps), Json);
 
     /// <summary>Appends a line.</summary>
     /// <exception cref="GlmException">The file cannot be written.</exception>
-    public void Append(StepLog step)
-    {
-        try
-        {
-            using var stream = new FileStream(_path, FileMode.Append, FileAccess.Write, FileShare.Read);
-            stream.Write(Line(step));
-        }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
-        {
-            throw new GlmException($"{_path}: cannot be written: {error.Message}", error);
-        }
-    }
-
-    private static byte[] Line(StepLog step) => Encoding.UTF8.GetBytes(JsonSerializer.Serialize(step, Json) + "\n");
+    public void Append(StepLog step) => JsonLines.Append(_path, step, Json);
 }
