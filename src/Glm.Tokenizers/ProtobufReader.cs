@@ -3,9 +3,6 @@ using System.Text;
 
 namespace Glm.Tokenizers;
 
-/// <summary>How a protobuf value is stored on the wire.</summary>
-internal enum WireType { Varint = 0, Fixed64 = 1, Bytes = 2, Fixed32 = 5 }
-
 /// <summary>
 /// Reads one protobuf message field by field. Every length is checked against the bytes that are there before it is used; a
 /// fault is a <see cref="GlmException"/> that names the file and the message or field.

@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Numerics;
-using System.Text;
 
 namespace Glm.Training;
 
@@ -30,7 +29,7 @@ public sealed class TensorBoardLog : IDisposable
         {
             throw new GlmException($"{_path}: cannot be written: {error.Message}", error);
         }
-        Write(Event(step: 0).Bytes(3, Encoding.UTF8.GetBytes(Version)));
+        Write(Event(step: 0).Write(3, Version));
         Rewind(step);
     }
 
@@ -49,15 +48,15 @@ public sealed class TensorBoardLog : IDisposable
     }
 
     /// <summary>Says that the run goes on after a step, to which it may have gone back.</summary>
-    public void Rewind(long step) => Write(Event(step + 1).Bytes(7, new Message().Number(1, 1).ToArray())); // SessionLog, status START
+    public void Rewind(long step) => Write(Event(step + 1).Write(7, new ProtobufWriter().Write(1, 1L).ToArray())); // SessionLog, status START
 
     /// <summary>Appends the scalars of a step.</summary>
     /// <exception cref="GlmException">The file cannot be written.</exception>
     public void Append(StepLog step)
     {
-        var summary = new Message();
-        foreach (var (tag, value) in Scalars(step)) summary.Bytes(1, new Message().Bytes(1, Encoding.UTF8.GetBytes(tag)).Single(2, (float)value).ToArray());
-        Write(Event(step.Step).Bytes(5, summary.ToArray()));
+        var summary = new ProtobufWriter();
+        foreach (var (tag, value) in Scalars(step)) summary.Write(1, new ProtobufWriter().Write(1, tag).Write(2, (float)value).ToArray());
+        Write(Event(step.Step).Write(5, summary.ToArray()));
     }
 
     /// <inheritdoc/>
@@ -71,9 +70,9 @@ public sealed class TensorBoardLog : IDisposable
         return BitOperations.RotateRight(~crc, 15) + 0xA282EAD8;
     }
 
-    private static Message Event(long step) => new Message().Double(1, DateTimeOffset.UtcNow.ToUnixTimeMilliseconds() / 1000.0).Number(2, step);
+    private static ProtobufWriter Event(long step) => new ProtobufWriter().Write(1, DateTimeOffset.UtcNow.ToUnixTimeMilliseconds() / 1000.0).Write(2, step);
 
-    private void Write(Message message)
+    private void Write(ProtobufWriter message)
     {
         byte[] data = message.ToArray(), record = new byte[data.Length + 16];
         BinaryPrimitives.WriteInt64LittleEndian(record, data.Length);
@@ -88,53 +87,6 @@ public sealed class TensorBoardLog : IDisposable
         catch (IOException error)
         {
             throw new GlmException($"{_path}: cannot be written: {error.Message}", error);
-        }
-    }
-
-    /// <summary>The four kinds of protobuf fields that events have.</summary>
-    private sealed class Message
-    {
-        private readonly MemoryStream _bytes = new();
-
-        public Message Number(int field, long value)
-        {
-            Varint((ulong)field << 3);
-            Varint((ulong)value);
-            return this;
-        }
-
-        public Message Double(int field, double value)
-        {
-            Span<byte> bytes = stackalloc byte[8];
-            BinaryPrimitives.WriteDoubleLittleEndian(bytes, value);
-            Varint(((ulong)field << 3) | 1);
-            _bytes.Write(bytes);
-            return this;
-        }
-
-        public Message Bytes(int field, ReadOnlySpan<byte> bytes)
-        {
-            Varint(((ulong)field << 3) | 2);
-            Varint((ulong)bytes.Length);
-            _bytes.Write(bytes);
-            return this;
-        }
-
-        public Message Single(int field, float value)
-        {
-            Span<byte> bytes = stackalloc byte[4];
-            BinaryPrimitives.WriteSingleLittleEndian(bytes, value);
-            Varint(((ulong)field << 3) | 5);
-            _bytes.Write(bytes);
-            return this;
-        }
-
-        public byte[] ToArray() => _bytes.ToArray();
-
-        private void Varint(ulong value)
-        {
-            for (; value >= 0x80; value >>= 7) _bytes.WriteByte((byte)(value | 0x80));
-            _bytes.WriteByte((byte)value);
         }
     }
 }
