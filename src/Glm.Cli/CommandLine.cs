@@ -37,6 +37,7 @@ internal sealed class CommandLine
             DataCommand.Create(terminal),
             PretrainCommand.Create(terminal),
             PlanCommand.Create(terminal),
+            ScalingCommand.Create(terminal),
             FinetuneCommand.Create(terminal),
             LogsCommand.Create(terminal),
             BenchCommand.Create(terminal),
