@@ -36,13 +36,13 @@ public sealed class WeightShards
     private long _ticks;
 
     /// <summary>Shares out the weights of a model among its data ranks.</summary>
-    public WeightShards(TrainableWeights weights, Glm130B model, ParallelLayout layout)
+    public WeightShards(TrainableWeights weights, TrainableModel model, ParallelLayout layout)
     {
         (_data, _ends) = (layout.Data, layout.Ends);
         List<string> names = [];
         long elements = 0;
         // In the order in which backward passes finish them: the last norm, the layers from the last one down, the embedding.
-        var groups = model.Parameters.GroupBy(p => ModelPart.LayerOf(p.Name) ?? (ModelPart.IsEmbedding(p.Name) ? -1 : model.Config.NumLayers)).OrderByDescending(group => group.Key).ToList();
+        var groups = model.Parameters.GroupBy(p => ModelPart.LayerOf(p.Name) ?? (ModelPart.PrecedesLayers(p.Name) ? -1 : model.NumLayers)).OrderByDescending(group => group.Key).ToList();
         foreach (var (i, group) in groups.Index())
         {
             names.AddRange(group.Select(p => p.Name));
