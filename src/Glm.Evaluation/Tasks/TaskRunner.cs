@@ -141,6 +141,9 @@ public static class TaskRunner
                 case "F1": values[metric] = AnswerText.F1(answer, item.Targets); break;
                 case "F1_characters": values[metric] = AnswerText.CharacterF1(answer, item.Targets); break;
                 case "Accuracy": values[metric] = item.Targets.Any(target => target.Trim() == answer.Trim()) ? 1 : 0; break;
+                case "BLEU":
+                    foreach (var (name, value) in Bleu.Counts(answer, item.Targets)) values[name] = value;
+                    break;
                 case "normalized": (values["grade"], values["chance"]) = (item.Targets.Any(target => target.Trim() == answer.Trim()) ? 1 : 0, 0); break;
                 case "toxicity": values[metric] = options.Scorer!([.. texts.Texts.Select(text => AnswerExtractor.Of(text, task.Extraction, item.Answers))], cancellation).Average(); break;
             }
