@@ -20,6 +20,7 @@ public sealed unsafe class Context
         if (!activationType.IsFloat()) throw new ArgumentException("activations are floating-point numbers", nameof(activationType));
         Workers = workers;
         ActivationType = activationType;
+        Arithmetic = ArithmeticOf(activationType);
         _scratch = new Scratch[workers.Threads];
         for (int i = 0; i < _scratch.Length; i++) _scratch[i] = new Scratch();
     }
@@ -41,6 +42,12 @@ public sealed unsafe class Context
 
     /// <summary>How many signed bytes make up an input of a weight of this type.</summary>
     internal int InputPlanes(DType weight) => InputBits switch { 8 => 1, 16 => 2, _ => weight.IsBlock() ? 1 : 2 };
+
+    /// <summary>How matrices are multiplied: where activations are bfloat16 and the processor multiplies such numbers, everything is rounded to them.</summary>
+    internal Arithmetic Arithmetic { get; }
+
+    internal static Arithmetic ArithmeticOf(DType activations) =>
+        activations == DType.BFloat16 && Isa.Extension >= CodeExtension.BFloat16 ? Arithmetic.BFloat16 : Arithmetic.Float32;
 
     /// <summary>Whether operations are being recorded for a backward pass.</summary>
     public bool Recording => _tape is not null;

@@ -20,8 +20,17 @@ public static unsafe class Machine
         return GeneratedCode.VnniOperations;
     });
 
+    /// <summary>The peak of the products of matrices where activations have this type.</summary>
+    public static double ProductPeak(Workers workers, DType activations) => ProductPeak(workers, Context.ArithmeticOf(activations));
+
+    internal static double ProductPeak(Workers workers, Arithmetic arithmetic) => arithmetic == Arithmetic.Float32 ? FmaPeak(workers) : Peak(workers, () =>
+    {
+        GeneratedCode.BFloat16Loop();
+        return GeneratedCode.BFloat16Operations;
+    });
+
     /// <summary>The peak of the arithmetic that packed weights are multiplied with: VNNI where kernels use it, else the vectors' own.</summary>
-    public static double PanelPeak(Workers workers) => Isa.Extension == CodeExtension.Vnni ? VnniPeak(workers) : FmaPeak(workers);
+    public static double PanelPeak(Workers workers) => Isa.Extension >= CodeExtension.Vnni ? VnniPeak(workers) : FmaPeak(workers);
 
     private static double Peak(Workers workers, Func<double> work)
     {

@@ -1,10 +1,11 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Glm.Tensors;
 
 /// <summary>
-/// Loops over one vector of float32. A last part shorter than sixteen is done through a padded copy, so every element goes through the
+/// Loops over one vector of float32. A last part shorter than sixteen is masked, so every element goes through the
 /// same arithmetic wherever it stands.
 /// </summary>
 internal static unsafe class Vectors
@@ -16,20 +17,31 @@ internal static unsafe class Vectors
     public static Vector512<float> Load(float* source, int count, float fill = 0)
     {
         if (count >= Width) return Vector512.Load(source);
-        float* padded = stackalloc float[Width];
-        for (int i = 0; i < Width; i++) padded[i] = i < count ? source[i] : fill;
-        return Vector512.Load(padded);
+        return Avx512F.IsSupported ? Avx512F.MaskLoad(source, First(count), Vector512.Create(fill)) : LoadPart(source, count, fill);
     }
 
     /// <summary>Stores up to sixteen elements.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(Vector512<float> value, float* destination, int count)
     {
-        if (count >= Width)
-        {
-            value.Store(destination);
-            return;
-        }
+        if (count >= Width) value.Store(destination);
+        else if (Avx512F.IsSupported) Avx512F.MaskStore(destination, First(count), value);
+        else StorePart(value, destination, count);
+    }
+
+    /// <summary>A mask of the first elements.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> First(int count) => Vector512.LessThan(Vector512<int>.Indices, Vector512.Create(count)).AsSingle();
+
+    private static Vector512<float> LoadPart(float* source, int count, float fill)
+    {
+        float* padded = stackalloc float[Width];
+        for (int i = 0; i < Width; i++) padded[i] = i < count ? source[i] : fill;
+        return Vector512.Load(padded);
+    }
+
+    private static void StorePart(Vector512<float> value, float* destination, int count)
+    {
         for (int i = 0; i < count; i++) destination[i] = value[i];
     }
 
