@@ -123,6 +123,15 @@ public sealed class LocalModel : EvaluatedModel
         }
     }
 
+    /// <inheritdoc/>
+    public override double? MeasureReading(CancellationToken cancellation = default)
+    {
+        long before = _session.Value.Tokens;
+        double speed = SpeedMeasurement.Reading(_session.Value, ChoiceScorer.BatchTokens, cancellation);
+        _tokens -= _session.Value.Tokens - before; // of no text
+        return speed;
+    }
+
     /// <summary>Contexts of about the same length together, the longest first: if memory does not suffice, that shows at once.</summary>
     private static IEnumerable<(List<(int Item, ContextChoices Context)> Batch, int Shared)> ByLength(List<(int Item, ContextChoices Context)> contexts)
     {
