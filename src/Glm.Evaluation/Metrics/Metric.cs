@@ -9,7 +9,7 @@ public abstract record Metric(string Name, bool LowerIsBetter = false)
     [
         new AccuracyMetric("Accuracy"), new AccuracyMetric("Precision"), new AccuracyMetric("Recall"), new AccuracyMetric("F1_mul"),
         new BinaryF1Metric(), new StrictAccuracyMetric(), new NormalizedMetric(),
-        new MeanMetric("EM"), new MeanMetric("F1"), new MeanMetric("F1_characters"), new MeanMetric("toxicity"),
+        new MeanMetric("EM"), new MeanMetric("F1"), new MeanMetric("F1_characters"), new MeanMetric("toxicity"), new BleuMetric(),
         new PerplexityMetric(), new BitsPerByteMetric("BPB"), new BitsPerByteMetric("bits_per_byte"),
         new StereotypeMetric(), new LanguageModelingMetric(), new StereotypeScoreMetric(), new IdealizedMetric(),
     ];
@@ -33,6 +33,14 @@ internal sealed record MeanMetric(string Name) : Metric(Name)
     public override double Of(IReadOnlyList<ItemResult> items) => 100 * items.Average(item => item.Values![Name]);
 
     public override double? Chance(IReadOnlyList<ItemResult> items) => Name == "toxicity" ? null : 0;
+}
+
+/// <summary>BLEU of all generated texts together (<see cref="Bleu"/>).</summary>
+internal sealed record BleuMetric() : Metric("BLEU")
+{
+    public override double Of(IReadOnlyList<ItemResult> items) => Bleu.Of(items);
+
+    public override double? Chance(IReadOnlyList<ItemResult> items) => 0;
 }
 
 /// <summary>

@@ -138,6 +138,4 @@ internal static unsafe class Vectors
         for (int i = 0; i < n; i += Width) sum += VectorMath.Exp(Load(x + i, n - i, float.NegativeInfinity) - Vector512.Create(shift));
         return Vector512.Sum(sum);
     }
-
-    // Apart from the common case, so that it is inlined.
 }
