@@ -39,17 +39,13 @@ public sealed record SamplingOptions
 public sealed class SamplingStrategy : DecodingStrategy
 {
     private readonly SamplingOptions _options;
-    private readonly CounterRandom _random;
     private readonly List<int> _ids = [];
     private readonly BeamStep[] _step = new BeamStep[1];
+    private int _drawn;
     private bool _done;
 
     /// <summary>A strategy whose draws depend on the seed and the logits alone.</summary>
-    public SamplingStrategy(SamplingOptions options)
-    {
-        _options = options.Validated();
-        _random = new CounterRandom(options.Seed, 0);
-    }
+    public SamplingStrategy(SamplingOptions options) => _options = options.Validated();
 
     /// <inheritdoc/>
     public override bool Done => _done;
@@ -65,22 +61,30 @@ public sealed class SamplingStrategy : DecodingStrategy
     /// <inheritdoc/>
     public override IReadOnlyList<BeamStep> Step(Span<float> logits, int vocabulary)
     {
-        int token = Choose(logits);
+        int token = Choose(logits, _drawn++);
         _ids.Add(token);
-        _done = _options.EndTokens.Contains(token);
+        _done = Ends(token);
         _step[0] = new BeamStep(0, token);
         return _step;
     }
 
+    /// <summary>
+    /// What would be chosen so many steps from now if the logits were these, which another model guesses: draws are made with the numbers of those steps, so the
+    /// more its probabilities are like those of the model, the more often the guess is right. Changes nothing but the logits.
+    /// </summary>
+    internal int Guess(Span<float> logits, int ahead) => Choose(logits, _drawn + ahead);
+
+    internal bool Ends(int token) => _options.EndTokens.Contains(token);
+
     /// <inheritdoc/>
     public override IReadOnlyList<Candidate> Finish() => [new Candidate([.. _ids], 0)];
 
-    private int Choose(Span<float> logits)
+    private int Choose(Span<float> logits, int step)
     {
         if (_options is not ({ Temperature: 0 } or { TopK: 1 }))
         {
             Filter(logits, _options);
-            return Draw(logits);
+            return Draw(logits, CounterRandom.DoubleAt(_options.Seed, 0, 2 * (ulong)step));
         }
         Forbid(logits, _options.InvalidIds);
         float largest = LogitMath.Max(logits);
@@ -130,10 +134,10 @@ public sealed class SamplingStrategy : DecodingStrategy
         }
     }
 
-    private int Draw(ReadOnlySpan<float> logits)
+    private static int Draw(ReadOnlySpan<float> logits, double at)
     {
         float max = LogitMath.Max(logits);
-        double left = _random.NextDouble() * Math.Exp(LogitMath.LogSumExp(logits) - max);
+        double left = at * Math.Exp(LogitMath.LogSumExp(logits) - max);
         int last = -1;
         for (int i = 0; i < logits.Length; i++)
         {
