@@ -31,9 +31,6 @@ public sealed class CounterRandom
         return block[(int)(index & 3)];
     }
 
-    /// <summary>What <see cref="NextDouble"/> gives for the two numbers at and after <paramref name="index"/>.</summary>
-    public static double DoubleAt(ulong seed, ulong stream, ulong index) => ToDouble(At(seed, stream, index), At(seed, stream, index + 1));
-
     /// <summary>Writes the numbers at <paramref name="firstIndex"/> and after; the same values as <see cref="At"/>, at a quarter of the cost.</summary>
     public static void Fill(ulong seed, ulong stream, ulong firstIndex, Span<uint> destination)
     {
@@ -59,9 +56,11 @@ public sealed class CounterRandom
     }
 
     /// <summary>Uniform in [0, 1), a multiple of 2^-53 (takes two numbers of the stream).</summary>
-    public double NextDouble() => ToDouble(NextUInt32(), NextUInt32());
-
-    private static double ToDouble(uint high, uint low) => (((ulong)(high >> 5) << 26) | (low >> 6)) * (1.0 / (1UL << 53));
+    public double NextDouble()
+    {
+        ulong high = NextUInt32() >> 5, low = NextUInt32() >> 6;
+        return ((high << 26) | low) * (1.0 / (1UL << 53));
+    }
 
     /// <summary>Uniform in [0, <paramref name="exclusiveMax"/>), without bias (Lemire's multiplication with rejection).</summary>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="exclusiveMax"/> is not positive.</exception>

@@ -84,12 +84,14 @@ public sealed class SamplingStrategy : DecodingStrategy
         if (_options is not ({ Temperature: 0 } or { TopK: 1 }))
         {
             Filter(logits, _options);
-            return Draw(logits, CounterRandom.DoubleAt(_options.Seed, 0, 2 * (ulong)step));
+            return Draw(logits, _options.Seed, (ulong)step);
         }
         Forbid(logits, _options.InvalidIds);
-        float largest = LogitMath.Max(logits);
-        return float.IsFinite(largest) ? logits.IndexOf(largest) : throw new GlmException($"the model's logits are not numbers (the largest is {largest})");
+        return logits.IndexOf(Largest(logits));
     }
+
+    private static float Largest(ReadOnlySpan<float> logits) =>
+        LogitMath.Max(logits) is var largest && float.IsFinite(largest) ? largest : throw new GlmException($"the model's logits are not numbers (the largest is {largest})");
 
     private static void Forbid(Span<float> logits, IReadOnlyList<int> ids)
     {
@@ -134,19 +136,27 @@ public sealed class SamplingStrategy : DecodingStrategy
         }
     }
 
-    private static int Draw(ReadOnlySpan<float> logits, double at)
+    /// <summary>
+    /// Draws by a race: every token has a number of its own for the step, and the lowest -log(number) / weight wins, which is the softmax's distribution. Where the
+    /// weights of two models are alike, so are their draws, which a walk along the sum of the weights would not give.
+    /// </summary>
+    private static int Draw(ReadOnlySpan<float> logits, ulong seed, ulong step)
     {
-        float max = LogitMath.Max(logits);
-        double left = at * Math.Exp(LogitMath.LogSumExp(logits) - max);
-        int last = -1;
+        Span<uint> numbers = stackalloc uint[256];
+        float max = Largest(logits);
+        double best = double.PositiveInfinity;
+        int winner = -1;
         for (int i = 0; i < logits.Length; i++)
         {
-            if (logits[i] == LogitMath.Forbidden) continue;
-            double weight = Math.Exp(logits[i] - max);
+            if (i % numbers.Length == 0) CounterRandom.Fill(seed, step, (ulong)i, numbers);
+            double weight = logits[i] == LogitMath.Forbidden ? 0 : Math.Exp(logits[i] - max);
             if (weight == 0) continue;
-            last = i;
-            if ((left -= weight) < 0) break;
+            double number = (numbers[i % numbers.Length] + 0.5) / (1L << 32);
+            // 1 - x is at most exp(-x), so most logarithms need not be known.
+            if (number <= 1 - best * weight) continue;
+            double time = -Math.Log(number) / weight;
+            if (time < best) (best, winner) = (time, i);
         }
-        return last;
+        return winner;
     }
 }
