@@ -1,3 +1,4 @@
+using Glm.Distributed;
 using Glm.Models;
 using Glm.Tensors;
 
@@ -37,6 +38,7 @@ public sealed class Session
     private int _count, _rowCount;
     private CancellationToken _cancellation;
     private float[] _logits = [];
+    private readonly ProcessGroup? _followers;
 
     /// <summary>A session over a model.</summary>
     /// <param name="model">The model.</param>
@@ -67,6 +69,16 @@ public sealed class Session
     /// <summary>Tokens that went through the model.</summary>
     public long Tokens { get; private set; }
 
+    /// <summary>Processes with the other shares of the model, which <see cref="Follow"/> what this one, the first, runs; null where each runs the same by itself.</summary>
+    public ProcessGroup? Followers
+    {
+        get => _followers;
+        init => Cache.IsFollowed = (_followers = value is { Size: > 1 } ? value : null) is not null;
+    }
+
+    /// <summary>Whether other processes follow, which are lost if a computation fails half-way.</summary>
+    public bool IsFollowed => _followers is not null;
+
     /// <summary>Runs new tokens of some sequences through the model and appends them to the cache.</summary>
     /// <param name="inputs">One entry per sequence.</param>
     /// <param name="allTokens">Whether logits are wanted after every token, whatever the inputs say (<see cref="SessionInput.LogitRows"/>).</param>
@@ -78,6 +90,7 @@ public sealed class Session
     /// <exception cref="GlmException">An id or a position lies outside the model, or a causal model is given a bidirectional context.</exception>
     public Span<float> Run(ReadOnlySpan<SessionInput> inputs, bool allTokens = false, CancellationToken cancellation = default)
     {
+        if (allTokens && IsFollowed) throw new InvalidOperationException("those that follow compute wanted rows alone");
         if (Model.IsCausal && !allTokens)
             foreach (var input in inputs)
                 if (input.Ids.Length > PieceTokens)
@@ -130,10 +143,35 @@ public sealed class Session
         Tokens += tokens;
         _count = inputs.Length;
         _cancellation = cancellation;
+        if (_followers is not null) SessionStep.Tell(_followers, new SessionStep(_ids[..tokens], _positions[..tokens], Model.PositionAxes == 2 ? _blocks[..tokens] : [], _rows[.._rowCount], _sequences[.._count], Cache.TakeCopied()));
+        return Forward(tokens);
+    }
+
+    private Tensor Forward(int tokens)
+    {
         _context.Reset();
         var ids = _context.Integers(_ids.AsSpan(0, tokens));
         var positions = new Positions(_context.Integers(_positions.AsSpan(0, tokens)), Model.PositionAxes == 2 ? _context.Integers(_blocks.AsSpan(0, tokens)) : null);
         return Model.Forward(_context, ids, positions, _attend, _afterLayer);
+    }
+
+    /// <summary>Computes this process' share of what the first one runs, until that one ends (<see cref="EndFollowing"/>).</summary>
+    /// <param name="ranks">The processes that share the model.</param>
+    public void Follow(ProcessGroup ranks)
+    {
+        while (SessionStep.Hear(ranks) is { } step)
+        {
+            Cache.Follow(step.Sequences.Max(sequence => sequence.Pages.Max()) + 1, step.Copied);
+            (_ids, _positions, _blocks, _sequences, _count) = (step.Ids, step.Positions, step.Blocks, step.Sequences, step.Sequences.Length);
+            var hidden = Forward(step.Ids.Length);
+            if (step.Rows.Length > 0) Model.Logits(_context, _context.SelectRows(hidden, _context.Integers(step.Rows)));
+        }
+    }
+
+    /// <summary>Lets the processes go that follow.</summary>
+    public void EndFollowing()
+    {
+        if (_followers is not null) SessionStep.Tell(_followers, null);
     }
 
     private void Reserve(int tokens, int sequences)

@@ -14,6 +14,7 @@ public sealed class KvCache
     private readonly List<int> _users = [];
     private readonly Stack<int> _free = new();
     private Sequence? _beginning;
+    private readonly List<(int From, int To)> _copied = [];
 
     /// <summary>An empty cache that grows with what is put in. Keys and values are stored in a floating-point type, or int8 with a scale for each token and head.</summary>
     public KvCache(int layers, HeadLayout heads, DType type = DType.Float32)
@@ -29,6 +30,9 @@ public sealed class KvCache
 
     /// <summary>Most pages that it grows to; whoever appends sees to it that there are enough.</summary>
     public int MaxPages { get; init; } = int.MaxValue;
+
+    /// <summary>Whether it remembers which pages were copied, for caches of other processes that hold the other heads (<see cref="TakeCopied"/>).</summary>
+    public bool IsFollowed { get; set; }
 
     /// <summary>Pages that can still be taken.</summary>
     public int FreePages => MaxPages - UsedPages;
@@ -80,9 +84,30 @@ public sealed class KvCache
     private int OwnCopy(int page)
     {
         int copy = Take();
-        foreach (var layer in _pages) layer.Slice(copy, 1).CopyFrom(layer.Slice(page, 1));
+        Copy(page, copy);
+        if (IsFollowed) _copied.Add((page, copy));
         Drop(page);
         return copy;
+    }
+
+    private void Copy(int from, int to)
+    {
+        foreach (var layer in _pages) layer.Slice(to, 1).CopyFrom(layer.Slice(from, 1));
+    }
+
+    /// <summary>The pages that were copied since this was asked the last time.</summary>
+    public (int From, int To)[] TakeCopied()
+    {
+        (int, int)[] copied = [.. _copied];
+        _copied.Clear();
+        return copied;
+    }
+
+    /// <summary>Does what the cache of another process did: has at least so many pages, and copies some. Sequences are the other cache's business then.</summary>
+    public void Follow(int pages, ReadOnlySpan<(int From, int To)> copied)
+    {
+        if (pages > _users.Count) Grow(Math.Max(pages, 2 * _users.Count));
+        foreach (var (from, to) in copied) Copy(from, to);
     }
 
     private void Grow(int pages)

@@ -87,7 +87,7 @@ public sealed partial class GlmModel : IAsyncDisposable
             batching ??= new BatchingOptions();
             batching = batching with { KvPages = batching.KvPages ?? Pages(loaded, batching, load?.KvMemory) };
             if (loaded.Draft is not null && batching.DraftTokens == 0) batching = batching with { DraftTokens = StandardDraftTokens };
-            var model = new GlmModel(loaded, new GenerationEngine(loaded.Model, loaded.Workers, batching, loaded.CacheType, loaded.Draft), name ?? Path.GetFileNameWithoutExtension(Path.TrimEndingDirectorySeparator(loaded.Path)), logger);
+            var model = new GlmModel(loaded, new GenerationEngine(loaded.Model, loaded.Workers, batching, loaded.CacheType, loaded.Draft, load?.Ranks), name ?? Path.GetFileNameWithoutExtension(Path.TrimEndingDirectorySeparator(loaded.Path)), logger);
             LogLoaded(model._logger, model.Name, model.LoadTime.TotalSeconds, batching.KvPages.Value);
             return model;
         }
@@ -96,6 +96,17 @@ public sealed partial class GlmModel : IAsyncDisposable
             loaded.Dispose();
             throw;
         }
+    }
+
+    /// <summary>Computes this process' share of a model that the first process of a group has loaded (<see cref="LoadOptions.Ranks"/>), until that one gives it back.</summary>
+    /// <param name="path">As the first process has it.</param>
+    /// <param name="load">As the first process has it.</param>
+    /// <param name="cancellation">Stops the loading.</param>
+    /// <exception cref="GlmException">It cannot be read.</exception>
+    public static void Follow(string? path, LoadOptions load, CancellationToken cancellation = default)
+    {
+        using var loaded = LoadedModel.Open(path, load with { Draft = null }, cancellation: cancellation);
+        loaded.NewSession().Follow(load.Ranks ?? throw new ArgumentException("no ranks to follow", nameof(load)));
     }
 
     /// <summary>Pages of keys and values, as many as fit the memory.</summary>
@@ -242,6 +253,7 @@ public sealed partial class GlmModel : IAsyncDisposable
     public async Task<(float[][] Vectors, int Tokens)> EmbedAsync(IReadOnlyList<string> texts, CancellationToken cancellation = default)
     {
         using var activity = Telemetry.Begin("embeddings");
+        if (Engine.IsFollowed) throw new GlmException("embeddings: expected a model in one process, found one that several share");
         if (Model.IsCausal) throw new GlmException($"model: expected one that sees its context in both directions to embed texts, found {Name}, which is causal");
         float[][] vectors = new float[texts.Count][];
         int tokens = 0;

@@ -21,7 +21,7 @@ public sealed class AssemblyRulesTests
         ["Glm.Tokenizers"] = ["Glm.Common"],
         ["Glm.Formats"] = ["Glm.Common", "Glm.Tensors"],
         ["Glm.Models"] = ["Glm.Common", "Glm.Tensors", "Glm.Distributed", "Glm.Formats"],
-        ["Glm.Inference"] = ["Glm.Common", "Glm.Tensors", "Glm.Models", "Glm.Tokenizers"],
+        ["Glm.Inference"] = ["Glm.Common", "Glm.Tensors", "Glm.Distributed", "Glm.Models", "Glm.Tokenizers"],
         ["Glm.Training"] = ["Glm.Common", "Glm.Plots", "Glm.Tensors", "Glm.Distributed", "Glm.Formats", "Glm.Models", "Glm.Tokenizers"],
         ["Glm"] = ["Glm.Common", "Glm.Tensors", "Glm.Distributed", "Glm.Formats", "Glm.Models", "Glm.Tokenizers", "Glm.Inference"],
         ["Glm.Server"] = ["Glm.Common", "Glm.Tensors", "Glm.Models", "Glm.Tokenizers", "Glm.Inference", "Glm"],

@@ -41,7 +41,7 @@ public sealed class ServeTests(TinyModel model) : IClassFixture<TinyModel>
     [InlineData("host", "--host", "example.org")]
     public void What_is_impossible_is_refused(string reason, params string[] options) => Assert.Contains(reason, CommandRun.Of(["serve", "--model", model.Path, .. options]).Reason());
 
-    private static async Task<bool> IsReadyAsync(HttpClient http)
+    internal static async Task<bool> IsReadyAsync(HttpClient http)
     {
         try
         {
@@ -53,7 +53,7 @@ public sealed class ServeTests(TinyModel model) : IClassFixture<TinyModel>
         }
     }
 
-    private static int FreePort()
+    internal static int FreePort()
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();

@@ -43,7 +43,7 @@ internal static class ServeCommand
             "glm serve", "glm serve --model chat=chatglm3-6b-q4_0.gguf --port 9000", "glm serve --host 0.0.0.0 --config serve.json", "glm serve --new-key alice")
         {
             models, config, host, port, batch, queue, prompt, draftModel, draft, kvMemory, newKey, jsonLogs, tokenizer, adapter, kvCache, memory, threads, quiet,
-        }.Does((parse, cancellation) =>
+        }.InRanks().Does((parse, cancellation) =>
         {
             if (parse.GetValue(newKey) is { } name)
             {
@@ -73,6 +73,17 @@ internal static class ServeCommand
             };
             string?[] paths = parse.GetValue(models) is { Length: > 0 } given ? [.. given] : [(string?)null];
             if (paths.Length > 1 && load is not { Memory: null, Draft: null }) throw new UsageException("--memory and --draft-model are for one model");
+            if (terminal.World.Size > 1)
+            {
+                if (paths.Length > 1) throw new UsageException("under mpirun, one model is served");
+                load = load with { Ranks = terminal.World };
+                if (!terminal.IsFirst)
+                {
+                    // Whatever signals come, the first rank says when it is over.
+                    GlmModel.Follow(Named(paths[0]).Path, load, cancellation);
+                    return;
+                }
+            }
             RunAsync(terminal, options, paths, load, batching, parse.GetValue(jsonLogs), parse.GetValue(quiet), cancellation).GetAwaiter().GetResult();
         });
     }
@@ -81,11 +92,13 @@ internal static class ServeCommand
         Terminal terminal, ServerOptions options, string?[] paths, LoadOptions load, BatchingOptions batching, bool jsonLogs, bool quiet, CancellationToken cancellation)
     {
         using var line = new ProgressLine(terminal, quiet);
-        await using var server = await GlmServer.StartAsync(options, (loggers, stop) => Load(paths, load, batching, loggers, Opening.Packing(line), stop), logging => Log(logging, jsonLogs, quiet), cancellation).ConfigureAwait(false);
+        var models = new List<GlmModel>();
+        await using var server = await GlmServer.StartAsync(options, (loggers, stop) => models = Load(paths, load, batching, loggers, Opening.Packing(line), stop), logging => Log(logging, jsonLogs, quiet), cancellation).ConfigureAwait(false);
         terminal.Out.WriteLine(server.Address);
         terminal.Out.Flush();
-        if (!quiet && !jsonLogs) terminal.Error.WriteLine($"Ctrl-C stops; requests under way have {options.DrainSeconds} s to finish.");
-        await Task.Delay(Timeout.Infinite, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (!quiet && !jsonLogs && load.Ranks is null) terminal.Error.WriteLine($"Ctrl-C stops; requests under way have {options.DrainSeconds} s to finish.");
+        var ended = await Task.WhenAny([Task.Delay(Timeout.Infinite, cancellation), .. models.Select(model => model.Engine.Ended)]).ConfigureAwait(false);
+        if (ended is { Exception.InnerException: { } error }) throw new GlmException($"the ranks cannot go on: {error.Message}", error);
     }
 
     private static List<GlmModel> Load(
@@ -94,13 +107,15 @@ internal static class ServeCommand
         var models = new List<GlmModel>();
         foreach (string? path in paths)
         {
-            // A path may hold the sign itself.
-            bool named = path is not null && path.IndexOf('=') > 0 && !File.Exists(path) && !Directory.Exists(path);
-            string? name = named ? path![..path!.IndexOf('=')] : null, file = named ? path![(path!.IndexOf('=') + 1)..] : path;
+            var (name, file) = Named(path);
             models.Add(GlmModel.Load(file, load, batching, name, loggers.CreateLogger<GlmModel>(), progress, cancellation));
         }
         return models;
     }
+
+    /// <summary>The name and the path of <c>NAME=PATH</c>. A path may hold the sign itself.</summary>
+    private static (string? Name, string? Path) Named(string? given) =>
+        given is not null && given.IndexOf('=') is > 0 and var sign && !File.Exists(given) && !Directory.Exists(given) ? (given[..sign], given[(sign + 1)..]) : (null, given);
 
     private static void Log(ILoggingBuilder logging, bool json, bool quiet)
     {

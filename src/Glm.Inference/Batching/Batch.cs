@@ -175,7 +175,7 @@ internal sealed class Batch(Session session, BatchingOptions options, DraftModel
         {
             logits = session.Run(_inputs.AsSpan(0, _plan.Count));
         }
-        catch (Exception error)
+        catch (Exception error) when (!session.IsFollowed)
         {
             // Nobody's keys and values are known to be right now.
             foreach (var (entry, _, _) in _plan) Fail(entry, error);

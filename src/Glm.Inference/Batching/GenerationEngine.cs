@@ -1,3 +1,4 @@
+using Glm.Distributed;
 using Glm.Models;
 using Glm.Tensors;
 
@@ -31,14 +32,15 @@ public sealed class GenerationEngine : IAsyncDisposable
     /// <param name="options">How the model is shared.</param>
     /// <param name="cacheType">How keys and values are stored.</param>
     /// <param name="draft">A smaller model of the same vocabulary, which guesses tokens where few requests run (<see cref="BatchingOptions.DraftTokens"/>); they are guessed from the text if null.</param>
+    /// <param name="followers">Processes with the other shares of the model, which follow this one, the first (<see cref="Session.Follow"/>).</param>
     /// <exception cref="GlmException">An option is impossible, or one of the models is causal and the other is not.</exception>
-    public GenerationEngine(LanguageModel model, Workers workers, BatchingOptions? options = null, DType cacheType = DType.Float32, LanguageModel? draft = null)
+    public GenerationEngine(LanguageModel model, Workers workers, BatchingOptions? options = null, DType cacheType = DType.Float32, LanguageModel? draft = null, ProcessGroup? followers = null)
     {
         if (draft is not null && draft.IsCausal != model.IsCausal)
             throw new GlmException($"draft model: expected one that reads {(model.IsCausal ? "from left to right alone" : "its context in both directions")} like the model, found another kind");
         _options = (options ?? new BatchingOptions()).Validated();
         int pages = _options.KvPages ?? BatchingOptions.StandardPages;
-        _session = new Session(model, workers, cacheType: cacheType, maxPages: pages);
+        _session = new Session(model, workers, cacheType: cacheType, maxPages: pages) { Followers = followers };
         _batch = new Batch(_session, _options, draft is null ? null : new DraftModel(new Session(draft, workers, cacheType: cacheType, maxPages: pages)));
         LongestSequence = Math.Min(model.MaxSequenceLength, (pages - _session.Cache.PagesOf(0)) * CachedAttentionOperation.PageTokens);
         _thread = new Thread(Run) { IsBackground = true, Name = "glm engine" };
@@ -50,6 +52,9 @@ public sealed class GenerationEngine : IAsyncDisposable
 
     /// <summary>Most tokens of a context and what follows it: what the model, and the memory of keys and values, has room for.</summary>
     public int LongestSequence { get; }
+
+    /// <inheritdoc cref="Session.IsFollowed"/>
+    public bool IsFollowed => _session.IsFollowed;
 
     /// <summary>What it has done and is doing.</summary>
     public EngineStatistics Statistics
@@ -115,6 +120,9 @@ public sealed class GenerationEngine : IAsyncDisposable
         return done.Task;
     }
 
+    /// <summary>Ends when the engine has ended, with an error if it could not go on: where processes share the model, and this one failed while they computed.</summary>
+    public Task Ended => _ended.Task;
+
     /// <summary>Takes no more requests and waits for those that were taken.</summary>
     /// <param name="cancellation">Ends the waiting; the requests go on until <see cref="DisposeAsync"/>.</param>
     public Task DrainAsync(CancellationToken cancellation = default)
@@ -130,7 +138,8 @@ public sealed class GenerationEngine : IAsyncDisposable
         lock (_lock) _closing = true;
         _batch.Abandon = true;
         Wake();
-        await _ended.Task.ConfigureAwait(false);
+        // What it failed of, its requests and whoever waits for its end have heard.
+        await _ended.Task.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     private void Require(GenerationRequest request)
@@ -182,8 +191,14 @@ public sealed class GenerationEngine : IAsyncDisposable
             catch (Exception error)
             {
                 _batch.FailAll(error);
+                if (!_session.IsFollowed) continue;
+                // Where the others stand is not known any more.
+                lock (_lock) _closing = true;
+                _ended.SetException(error);
+                return;
             }
         }
+        _session.EndFollowing();
         _ended.SetResult();
     }
 }
