@@ -64,6 +64,9 @@ public sealed class Session
     /// <summary>Keys and values; <see cref="KvCache.Add"/> begins a sequence, <see cref="KvCache.Sequence.Release"/> ends it.</summary>
     public KvCache Cache { get; }
 
+    /// <summary>Tokens that went through the model.</summary>
+    public long Tokens { get; private set; }
+
     /// <summary>Runs new tokens of some sequences through the model and appends them to the cache.</summary>
     /// <param name="inputs">One entry per sequence.</param>
     /// <param name="allTokens">Whether logits are wanted after every token, whatever the inputs say (<see cref="SessionInput.LogitRows"/>).</param>
@@ -124,6 +127,7 @@ public sealed class Session
             row += input.Ids.Length;
             for (int wanted = Math.Min(input.LogitRows, input.Ids.Length); wanted > 0; wanted--) _rows[_rowCount++] = row - wanted;
         }
+        Tokens += tokens;
         _count = inputs.Length;
         _cancellation = cancellation;
         _context.Reset();

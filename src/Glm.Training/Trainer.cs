@@ -41,6 +41,8 @@ public sealed class Trainer : IDisposable
         _config = config;
         _workers = workers;
         _layout = new ParallelLayout(world ?? ProcessGroup.Alone, config.TensorParallel, config.PipelineParallel);
+        if (config.OptimizerKind == OptimizerKind.Muon && _layout.World.Size > 1)
+            throw new GlmException($"optimizer: muon moves whole matrices and runs in one process, found {_layout.World.Size}; adamw runs in several");
         var part = ModelPart.Stage(config.Shape.Shape.Layers, _layout.Stage, _layout.Stages, _layout.Tensors);
         _data = new PretrainingData(config);
         (_weights, _model) = Begun(config, part);

@@ -84,6 +84,10 @@ public sealed record TrainingConfig
     /// <summary>Samples at which the cosine reaches the final rate; the whole run if 0.</summary>
     public long DecaySamples { get; init; }
 
+    /// <summary>What moves the matrices of the layers.</summary>
+    [JsonPropertyName("optimizer")]
+    public OptimizerKind OptimizerKind { get; init; }
+
     /// <summary>AdamW's decay of the mean.</summary>
     public double Beta1 { get; init; } = 0.9;
 
@@ -186,7 +190,7 @@ public sealed record TrainingConfig
 
     /// <summary>The optimiser's constants.</summary>
     [JsonIgnore]
-    public AdamWOptions Optimizer => new() { Beta1 = Beta1, Beta2 = Beta2, Epsilon = Epsilon, WeightDecay = WeightDecay, ClipGrad = ClipGrad };
+    public AdamWOptions Optimizer => new() { Beta1 = Beta1, Beta2 = Beta2, Epsilon = Epsilon, WeightDecay = WeightDecay, ClipGrad = ClipGrad, Kind = OptimizerKind };
 
     /// <summary>Learning rate over the run.</summary>
     [JsonIgnore]

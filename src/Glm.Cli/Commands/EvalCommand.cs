@@ -12,6 +12,9 @@ namespace Glm.Cli.Commands;
 /// <summary><c>glm eval</c>: the paper's tasks, and bits per byte of any text, on a model in one or more precisions.</summary>
 internal static class EvalCommand
 {
+    /// <summary>The speed of reading prompts is measured behind so many tokens, beside which that takes little time.</summary>
+    private const int EnoughToMeasure = 80_000;
+
     private static readonly DType[] Precisions = [DType.Float32, DType.Float16, DType.BFloat16, DType.Int8, DType.Int4];
 
     public static Command Create(Terminal terminal)
@@ -47,7 +50,7 @@ internal static class EvalCommand
                 if (!Precisions.Any(type => Units.Name(type) == name)) result.AddError($"--precision: expected {string.Join(", ", Precisions.Select(Units.Name))}, found {name}");
         });
         var list = new Option<bool>("--list") { Description = "List the tasks, and with --data how many items there are of each" };
-        var skipMissing = new Option<bool>("--skip-missing") { Description = "Leave out tasks whose data is not there" };
+        var skipMissing = new Option<bool>("--skip-missing") { Description = "Leave out tasks whose data, or scorer, is not there" };
         var noText = new Option<bool>("--no-text") { Description = "Keep no generated text in the results" };
         var scorer = new Option<string>("--scorer") { HelpName = "COMMAND", Description = "Program that tells how toxic texts are: reads a JSON string a line, writes a number from 0 to 1 a line" };
         var unigram = new Option<string>("--unigram") { HelpName = "PATH", Description = "Beside bits per byte, those of a unigram model counted on this text or prepared training data" };
@@ -124,7 +127,7 @@ internal static class EvalCommand
                 foreach (var part in runs.GroupBy(run => run.Options.Shots))
                 {
                     string? folder = folders.Path is not { } into ? null : Path.Combine(into, variant ?? "", examples.Length > 1 ? $"{part.Key}-shot" : "");
-                    var evaluated = Evaluate(model, [.. part], folder, run => progress.Of($"{(variant is null ? "" : $"{variant}, ")}{run.Task.Title}", run.Work), cancellation);
+                    var evaluated = Evaluate(terminal, model, [.. part], folder, run => progress.Of($"{(variant is null ? "" : $"{variant}, ")}{run.Task.Title}", run.Work), cancellation);
                     results.AddRange(part.Zip(evaluated, describe));
                 }
             }
@@ -154,9 +157,10 @@ internal static class EvalCommand
                 if (!chosen.Add((Path.GetFullPath(task.File), task.Name))) continue; // named twice, as a part of a folder and by itself
                 if (!TaskLocation.IsBitsPerByte(word) && !Directory.Exists(data)) throw new GlmException($"{data}: {(File.Exists(data) ? "expected a folder of data sets, found a file" : "no such folder")}");
                 var there = options with { Data = Root(data, task) };
-                if (tellsMissing is not null && !TaskRunner.HasData(task, there))
+                string? lacks = !TaskRunner.HasData(task, there) ? $"no data for it in {Path.Combine(there.Data, task.Path)}" : TaskRunner.LacksScorer(task, there) ? "no --scorer for it" : null;
+                if (tellsMissing is not null && lacks is not null)
                 {
-                    tellsMissing.Error.WriteLine($"glm: {task.Name}: left out, since there is no data for it in {Path.Combine(there.Data, task.Path)}");
+                    tellsMissing.Error.WriteLine($"glm: {task.Name}: left out, since there is {lacks}");
                     continue;
                 }
                 yield return new PlannedTask(task, there, TaskRunner.Check(task, there).Work);
@@ -169,13 +173,23 @@ internal static class EvalCommand
             throw new GlmException($"{equal.ElementAt(1).Task.File}: expected a task of another name than {equal.Key.Name}, which {equal.First().Task.File} has");
     }
 
-    private static IEnumerable<TaskResult> Evaluate(EvaluatedModel model, IReadOnlyList<PlannedTask> runs, string? output, Func<PlannedTask, IProgress<TaskProgress>> progress, CancellationToken cancellation)
+    private static IEnumerable<TaskResult> Evaluate(
+        Terminal terminal, EvaluatedModel model, IReadOnlyList<PlannedTask> runs, string? output, Func<PlannedTask, IProgress<TaskProgress>> progress, CancellationToken cancellation)
     {
         var folder = output is null ? null : new ResultFolder(output);
         var run = Begin(folder, model.Identity, runs);
+        long before = model.Tokens;
         var results = new List<TaskResult>();
         foreach (var task in runs) results.Add(TaskRunner.Run(task.Task, model, task.Options, folder, progress(task), cancellation));
-        folder?.Write(run with { Seconds = results.Sum(result => result.Seconds), Tokens = results.Sum(result => result.Tokens) });
+        bool isMuch = model.Tokens - before >= EnoughToMeasure;
+        run = run with
+        {
+            Seconds = results.Sum(result => result.Seconds), Tokens = results.Sum(result => result.Tokens), ReadingSpeed = isMuch ? model.MeasureReading(cancellation) : run.ReadingSpeed,
+        };
+        folder?.Write(run);
+        if (isMuch && run.ReadingSpeed is { } reading)
+            terminal.Error.WriteLine(FormattableString.Invariant(
+                $"{model.Identity.Precision}: {run.Tokens:N0} tokens in {run.Seconds:N0} s, {run.Speed:N0} a second: {100 * run.Speed / reading:N0} % of the {reading:N0} at which the model reads prompts"));
         return results;
     }
 
@@ -191,6 +205,7 @@ internal static class EvalCommand
             Command = $"glm {string.Join(' ', Environment.GetCommandLineArgs().Skip(1).Select(word => word.Contains(' ') ? $"\"{word}\"" : word))}",
             Model = model,
             Started = earlier?.Started ?? DateTimeOffset.UtcNow,
+            ReadingSpeed = earlier?.ReadingSpeed,
             Tasks = [.. (earlier?.Tasks ?? []).Union(runs.Select(task => task.Task.Name))],
         };
         folder?.Write(run);

@@ -134,17 +134,42 @@ internal readonly unsafe struct Product
         float* left = scratch.Left((nint)(rows + Shape.Rows) * step.PackedDepth), tile = scratch.Tile;
         Pack(A, row, rows, step, Shape.Rows, left, scratch.Stage);
 
+        bool isDirect = TryStoreDirectly(step, out PairStore store);
         for (int start = first; start < last; start += PanelsAtOnce)
         {
             int end = Math.Min(start + PanelsAtOnce, last);
             float* panelOfA = left;
             for (int r = 0; r < rows; r += Shape.Rows, panelOfA += panelSize)
+            {
+                bool isWhole = isDirect && rows - r >= Shape.Rows;
                 for (int panel = start; panel < end; panel++)
                 {
+                    int column = panel * Shape.Columns;
+                    if (isWhole && step.Columns - column >= Shape.Columns)
+                    {
+                        MultiplyPairs(step, store, panelOfA, panel, row + r);
+                        continue;
+                    }
                     MultiplyTile(step.PackedDepth, panelOfA, RightPanel(step, panel), tile);
-                    StoreTile(step, tile, row + r, Math.Min(Shape.Rows, rows - r), panel * Shape.Columns);
+                    StoreTile(step, tile, row + r, Math.Min(Shape.Rows, rows - r), column);
                 }
+            }
         }
+    }
+
+    /// <summary>How a kernel of pairs can bring a whole tile to its place itself, if it can.</summary>
+    private bool TryStoreDirectly(in Step step, out PairStore store)
+    {
+        float added = step.IsFirst ? beta : 1;
+        store = (added != 0 ? PairStore.Add : 0) | (step.IsLast && bias is not null ? PairStore.Bias : 0) | (C.Type == DType.BFloat16 ? PairStore.Narrow : 0);
+        return Arithmetic == Arithmetic.BFloat16 && (C.Type == DType.Float32 ? added is 0 or 1 : C.Type == DType.BFloat16 && step.IsFirst && step.IsLast);
+    }
+
+    private void MultiplyPairs(in Step step, PairStore store, float* panelOfA, int panel, int row)
+    {
+        int column = step.Column + panel * Shape.Columns;
+        var target = new PairTarget { C = C.At(row, column), Stride = C.RowStride * C.ElementBits / 8, Bias = bias + column, Alpha = alpha };
+        PairKernel.Get(store)(step.PackedDepth, panelOfA, RightPanel(step, panel), &target);
     }
 
     private int PackedDepth(int depth) => Arithmetic == Arithmetic.BFloat16 ? (depth + 1) / 2 : depth;
@@ -161,7 +186,8 @@ internal readonly unsafe struct Product
     {
         if (Arithmetic == Arithmetic.BFloat16)
         {
-            PairKernel.Run12x2(depth, a, b, tile);
+            var target = new PairTarget { C = tile, Stride = Shape.Columns * sizeof(float), Alpha = 1 };
+            PairKernel.Get(PairStore.None)(depth, a, b, &target);
             return;
         }
         switch (Isa)

@@ -14,7 +14,11 @@ namespace Glm.Training;
 /// <param name="Variance">Running means of the squared gradients.</param>
 /// <param name="Decays">Whether weight decay applies: to matrices.</param>
 /// <param name="IsOwn">Whether this process counts and saves them, if several have the same.</param>
-public sealed record WeightShard(string Name, long Start, Tensor Master, Tensor Gradient, Tensor Mean, Tensor Variance, bool Decays, bool IsOwn);
+public sealed record WeightShard(string Name, long Start, Tensor Master, Tensor Gradient, Tensor Mean, Tensor Variance, bool Decays, bool IsOwn)
+{
+    /// <summary>The master as a matrix, if it is a whole one of a layer.</summary>
+    public Tensor? LayerMatrix { get; init; }
+}
 
 /// <summary>
 /// Weights and gradients over data ranks (ZeRO stage 1): each rank sums up the gradients of its share of every bucket, updates that share, and gets the others' new
@@ -110,7 +114,10 @@ public sealed class WeightShards
             var (start, count) = bucket.Gradients.ShareOf(i, _data.Rank, _data.Size);
             if (count == 0) continue;
             yield return new WeightShard(
-                name, start, Share(master), Share(weights.Gradient(name)), Tensor.Zeros(DType.Float32, (int)count), Tensor.Zeros(DType.Float32, (int)count), master.Shape.Length > 1, part.Owns(name));
+                name, start, Share(master), Share(weights.Gradient(name)), Tensor.Zeros(DType.Float32, (int)count), Tensor.Zeros(DType.Float32, (int)count), master.Shape.Length > 1, part.Owns(name))
+            {
+                LayerMatrix = master.Shape.Length == 2 && count == master.Count && ModelPart.LayerOf(name) is not null ? master : null,
+            };
 
             Tensor Share(Tensor tensor) => tensor.Reshape((int)tensor.Count).Slice((int)start, (int)count);
         }
