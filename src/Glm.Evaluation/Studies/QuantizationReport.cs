@@ -40,19 +40,20 @@ public static class QuantizationReport
     public static IEnumerable<(string Key, Plot Plot)> Plots(QuantizationStudy study)
     {
         var methods = study.Results.Where(result => result.Change is not null).Select(result => (result.Part, result.Method)).Distinct().ToList();
+        string only = study.Models is [var single] ? $", {single}" : "";
         foreach (var (i, name) in study.Texts.Index())
             yield return ($"quantization-{name}", new BarPlot
             {
-                Title = $"Bits per byte of {name} that quantisation adds",
+                Title = $"Bits per byte of {name} that quantisation adds{only}",
                 Description = $"Percent for each method and model; no bar where it is {LeastShown} % or less.",
-                Values = new Axis("percent") { Logarithmic = true, Minimum = LeastShown },
+                Values = new Axis($"percent; no bar: at most {Number(LeastShown, "0.00")}") { Logarithmic = true, Minimum = LeastShown },
                 Categories = [.. methods.Select(method => Label(method.Part, method.Method))],
                 Series = [.. study.Models.Select(model => new BarSeries(model, [.. methods.Select(method => Bar(study.Results.First(result => result.Model == model && (result.Part, result.Method) == method).Change![i]))]))],
             });
         foreach (var kind in study.Weights.GroupBy(weights => weights.Kind))
             yield return ($"weights-{kind.Key.Replace(' ', '-').ToLowerInvariant()}", new LinePlot
             {
-                Title = $"Weights of {kind.Key}",
+                Title = $"Weights of {kind.Key}{only}",
                 Description = "How many weights lie how far from the mean of their matrix, over all layers.",
                 X = new Axis("standard deviations of the matrix"),
                 Y = new Axis("share of the weights") { Logarithmic = true },
