@@ -72,8 +72,10 @@ public sealed class WritingTests : IDisposable
     [Fact]
     public void Passages_follow_one_another_in_the_text()
     {
-        DataRecord[] documents = [Document(0), new(new JsonObject { ["text"] = "too short" }, "line 2")];
-        var passage = Assert.Single(HeldOutPassages.Passages(documents, seed: 1));
+        DataRecord[] documents = [Document(0), new(new JsonObject { ["text"] = "too short" }, "line 2"), new(new JsonObject { ["words"] = "x" }, "line 3")];
+        var records = HeldOutPassages.Passages(documents, seed: 1).ToList();
+        Assert.Contains("expected some text in the field text", Assert.Single(records, record => record.Fault is not null).Fault);
+        var passage = Assert.Single(records, record => record.Fault is null);
         string left = passage.Fields!["left"]!.GetValue<string>(), right = passage.Fields["right"]!.GetValue<string>();
         Assert.Contains(left + right, Text(documents[0]));
         Assert.Equal((64, 160), (TextUnits.Of(left).Count, TextUnits.Of(right).Count));

@@ -144,6 +144,20 @@ public sealed class CausalTrainingTests
         Assert.Contains("expected an architecture that is trained from nothing", Assert.Throws<GlmException>(() => opt.Config).Message);
     }
 
+    /// <summary>The pair that ships for the study of quantisation: what is not architecture or objective is the same.</summary>
+    [Fact]
+    public void TheShippedPairDiffersInArchitectureAndObjectiveAlone()
+    {
+        var (glm, bloom) = (Load("pair-glm.json"), Load("pair-bloom.json"));
+        Assert.Equal((ObjectiveKind.Blanks, ObjectiveKind.Causal), (glm.Objective, bloom.Objective));
+        Assert.IsType<Glm130BConfig>(glm.Shape);
+        Assert.IsType<BloomConfig>(bloom.Shape);
+        Assert.Equal(1, (double)glm.Shape.ParameterCount / bloom.Shape.ParameterCount, 0.005);
+        Assert.Equal(glm.ToJson(), (bloom with { Objective = glm.Objective, Model = glm.Model, Output = glm.Output }).ToJson());
+
+        static TrainingConfig Load(string name) => TrainingConfig.Load(Path.Combine(TestFiles.Repository, "configs", "glm2", name));
+    }
+
     private sealed class Stop(CancellationTokenSource cancel, long after) : IProgress<StepLog>
     {
         public void Report(StepLog value)

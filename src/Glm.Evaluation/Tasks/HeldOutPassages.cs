@@ -71,9 +71,10 @@ internal static class HeldOutPassages
     /// <summary>The texts of records with their units; none of what is no text, and of texts that name blanks themselves.</summary>
     private static IEnumerable<(DataRecord Record, string? Text, List<(int Start, int End)> Units, int Number)> Texts(IEnumerable<DataRecord> documents)
     {
-        foreach (var (number, record) in documents.Index())
+        foreach (var (number, document) in documents.Index())
         {
-            string? text = record.Fields?["text"] is { } node ? Template.Text(node) : null;
+            string? text = document.Fields?["text"] is { } node ? Template.Text(node) : null;
+            var record = text is not null || document.Fault is not null ? document : document with { Fields = null, Fault = "expected some text in the field text, found none" };
             if (text?.Contains("MASK]", StringComparison.Ordinal) == true) text = null;
             yield return (record, text, text is null ? [] : TextUnits.Of(text), number);
         }
