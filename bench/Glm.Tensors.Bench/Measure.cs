@@ -10,22 +10,22 @@ internal sealed unsafe class Measure(Workers workers, InstructionSet isa, double
     private readonly List<nint> blocks = [];
 
     /// <summary>10^9 operations per second of one product; the letters say which of A and B is stored transposed.</summary>
-    public double Product(int m, int n, int k, string layout)
+    public double Product(int m, int n, int k, string layout, Arithmetic arithmetic = Arithmetic.Float32)
     {
         Matrix a = layout[0] == 'N' ? Random(m, k) : Random(k, m).Transposed, b = layout[1] == 'N' ? Random(k, n) : Random(n, k).Transposed;
         Matrix c = Random(m, n);
-        double time = Best(() => MatMul.Multiply(workers, a, b, c, 1, 0, null, isa));
+        double time = Best(() => MatMul.Multiply(workers, a, b, c, 1, 0, null, isa, arithmetic));
         Free();
         return 2.0 * m * n * k / time / 1e9;
     }
 
     /// <summary>The same on one thread, with scratch memory that stays in its caches, as inside attention.</summary>
-    public double Single(int m, int n, int k, string layout)
+    public double Single(int m, int n, int k, string layout, Arithmetic arithmetic = Arithmetic.Float32)
     {
         Matrix a = layout[0] == 'N' ? Random(m, k) : Random(k, m).Transposed, b = layout[1] == 'N' ? Random(k, n) : Random(n, k).Transposed;
         Matrix c = Random(m, n);
         using var scratch = new Scratch();
-        double time = Best(() => MatMul.MultiplySingle(scratch, a, b, c, 1, 0, null, isa));
+        double time = Best(() => MatMul.MultiplySingle(scratch, a, b, c, 1, 0, null, isa, arithmetic));
         Free();
         return 2.0 * m * n * k / time / 1e9;
     }

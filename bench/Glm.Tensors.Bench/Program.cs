@@ -1,5 +1,5 @@
 // Holds the kernels of Glm.Tensors against what the machine can do, measured in the same run.
-//   dotnet run -c Release --project bench/Glm.Tensors.Bench [--threads N] [--seconds S] [--packed] [--json]
+//   dotnet run -c Release --project bench/Glm.Tensors.Bench [--threads N] [--seconds S] [--packed | --dense] [--json]
 
 using System.Globalization;
 using System.Text.Json;
@@ -14,12 +14,18 @@ InstructionSet isa = Isa.Current;
 using var workers = new Workers(threads);
 using var measure = new Measure(workers, isa, seconds);
 double peak = Machine.FmaPeak(workers), read = Machine.ReadBandwidth(workers);
-var arithmetic = new List<(string Name, int Threads, double Rate)>();
+double bfloat16Peak = Isa.HasBFloat16 ? Machine.ProductPeak(workers, Arithmetic.BFloat16) : 0;
+var products = new List<(string Name, Arithmetic Arithmetic, int Threads, double Rate)>();
 var streaming = new List<(string Name, double Rate)>();
 
-if (!args.Contains("--packed")) Dense();
+if (!args.Contains("--packed"))
+{
+    Dense(Arithmetic.Float32);
+    if (Isa.HasBFloat16) Dense(Arithmetic.BFloat16);
+    FewRows();
+}
 var packed = new List<(string Name, double Bandwidth, double Operations)>();
-foreach (DType type in new[] { DType.Q4_0, DType.Q8_0, DType.Int4, DType.Int8 })
+foreach (DType type in args.Contains("--dense") ? [] : new[] { DType.Q4_0, DType.Q8_0, DType.Int4, DType.Int8 })
     foreach (int bits in new[] { 8, 16 })
         foreach (int rows in new[] { 1, 4, 16, 512 })
         {
@@ -30,46 +36,47 @@ double integerPeak = Machine.PanelPeak(workers);
 
 // Crowded machines change while we measure; what was seen best is the ceiling.
 peak = Math.Max(peak, Machine.FmaPeak(workers));
+if (Isa.HasBFloat16) bfloat16Peak = Math.Max(bfloat16Peak, Machine.ProductPeak(workers, Arithmetic.BFloat16));
 read = Math.Max(read, Machine.ReadBandwidth(workers));
 if (json) PrintJson();
 else PrintTable();
 return 0;
 
-void Dense()
+void Dense(Arithmetic arithmetic)
 {
-    Product(1024, 1024, 1024);
+    foreach (int size in new[] { 1024, 2048 })
+        foreach (string layout in new[] { "NN", "NT", "TN", "TT" }) Add($"{size}x{size}x{size} {layout}", threads, measure.Product(size, size, size, layout, arithmetic));
     foreach (int tokens in new[] { 1024, 4096 })
         foreach ((int outputs, int inputs) in new[] { (768, 256), (256, 256), (1366, 256), (256, 683), (16384, 256) })
         {
-            Add($"forward {tokens}x{outputs}x{inputs} NT", threads, measure.Product(tokens, outputs, inputs, "NT"));
-            Add($"to input {tokens}x{inputs}x{outputs} NN", threads, measure.Product(tokens, inputs, outputs, "NN"));
-            Add($"to weight {outputs}x{inputs}x{tokens} TN", threads, measure.Product(outputs, inputs, tokens, "TN"));
+            Add($"forward {tokens}x{outputs}x{inputs} NT", threads, measure.Product(tokens, outputs, inputs, "NT", arithmetic));
+            Add($"to input {tokens}x{inputs}x{outputs} NN", threads, measure.Product(tokens, inputs, outputs, "NN", arithmetic));
+            Add($"to weight {outputs}x{inputs}x{tokens} TN", threads, measure.Product(outputs, inputs, tokens, "TN", arithmetic));
         }
     foreach (int length in new[] { 64, 128, 256, 512 })
     {
-        Add($"one thread {length}x{length}x64 NT", 1, measure.Single(length, length, 64, "NT"));
-        Add($"one thread {length}x64x{length} NN", 1, measure.Single(length, 64, length, "NN"));
-        Add($"one thread {length}x64x{length} TN", 1, measure.Single(length, 64, length, "TN"));
+        Add($"one thread {length}x{length}x64 NT", 1, measure.Single(length, length, 64, "NT", arithmetic));
+        Add($"one thread {length}x64x{length} NN", 1, measure.Single(length, 64, length, "NN", arithmetic));
+        Add($"one thread {length}x64x{length} TN", 1, measure.Single(length, 64, length, "TN", arithmetic));
     }
+
+    void Add(string name, int threadsUsed, double rate) => products.Add((name, arithmetic, threadsUsed, rate));
+}
+
+void FewRows()
+{
     foreach (DType type in new[] { DType.Float32, DType.BFloat16, DType.Float16, DType.Int8, DType.Int4 })
         foreach (int rows in new[] { 1, 4, 8 })
             streaming.Add(($"{rows} x 4096 x 4096 {type}", measure.FewRows(type, rows, 4096, 4096)));
 }
 
-void Product(int m, int n, int k)
-{
-    foreach (string layout in new[] { "NN", "NT", "TN", "TT" })
-        Add($"{m}x{n}x{k} {layout}", threads, measure.Product(m, n, k, layout));
-}
-
-void Add(string name, int threadsUsed, double rate) => arithmetic.Add((name, threadsUsed, rate));
-
-double Share((string Name, int Threads, double Rate) entry) => entry.Rate / (peak * entry.Threads / threads);
+double Share((string Name, Arithmetic Arithmetic, int Threads, double Rate) entry) =>
+    entry.Rate / ((entry.Arithmetic == Arithmetic.BFloat16 ? bfloat16Peak : peak) * entry.Threads / threads);
 
 void PrintTable()
 {
-    Console.WriteLine($"{Isa.Name(isa)}, {threads} threads: {peak:F1} GFLOP/s of FMA, {read:F1} GB/s of reading");
-    foreach (var entry in arithmetic) Console.WriteLine($"{entry.Name,-36} {entry.Rate,8:F1} GFLOP/s {Share(entry),6:P0}");
+    Console.WriteLine($"{Isa.Name(isa)}, {threads} threads: {peak:F1} GFLOP/s of FMA, {bfloat16Peak:F1} of bfloat16, {read:F1} GB/s of reading");
+    foreach (var entry in products) Console.WriteLine($"{entry.Arithmetic,-9} {entry.Name,-36} {entry.Rate,8:F1} GFLOP/s {Share(entry),6:P0}");
     foreach ((string name, double rate) in streaming) Console.WriteLine($"{name,-36} {rate,8:F1} GB/s    {rate / read,6:P0}");
     Console.WriteLine($"{Isa.CurrentName}: {integerPeak:F1} Gop/s");
     foreach ((string name, double bandwidth, double operations) in packed)
@@ -81,8 +88,9 @@ void PrintJson() => Console.WriteLine(JsonSerializer.Serialize(new
     isa = Isa.Name(isa),
     threads,
     fma_gflop_s = peak,
+    bfloat16_gflop_s = bfloat16Peak,
     read_gb_s = read,
-    products = arithmetic.Select(entry => new { name = entry.Name, threads = entry.Threads, gflop_s = entry.Rate, share = Share(entry) }),
+    products = products.Select(entry => new { name = entry.Name, arithmetic = entry.Arithmetic.ToString(), threads = entry.Threads, gflop_s = entry.Rate, share = Share(entry) }),
     integer_gop_s = integerPeak,
     packed = packed.Select(entry => new { name = entry.Name, gb_s = entry.Bandwidth, bandwidth_share = entry.Bandwidth / read, gop_s = entry.Operations, share = entry.Operations / integerPeak }),
     few_rows = streaming.Select(entry => new { name = entry.Name, gb_s = entry.Rate, share = entry.Rate / read }),

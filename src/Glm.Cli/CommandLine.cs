@@ -30,6 +30,7 @@ internal sealed class CommandLine
             LogitsCommand.Create(terminal),
             EvalCommand.Create(terminal),
             ReportCommand.Create(terminal),
+            StudyCommand.Create(terminal),
             InfoCommand.Create(terminal),
             PullCommand.Create(terminal),
             ConvertCommand.Create(terminal),

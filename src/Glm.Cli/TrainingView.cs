@@ -35,7 +35,7 @@ internal sealed class TrainingView : IProgress<StepLog>
             trainer.Run(null, cancellation);
             return;
         }
-        double peak = Machine.FmaPeak(workers) * terminal.World.Size;
+        double peak = Machine.ProductPeak(workers, config.Precision.ActivationType()) * terminal.World.Size;
         trainer.Peak = peak;
         bool screen = !quiet && terminal.Log.Profile.Capabilities.Ansi;
         RunEvent? last = null;

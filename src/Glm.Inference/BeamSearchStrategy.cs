@@ -65,6 +65,9 @@ public sealed class BeamSearchStrategy : DecodingStrategy
     }
 
     /// <inheritdoc/>
+    public override int MaxBeams => _options.NumBeams;
+
+    /// <inheritdoc/>
     public override bool Done => _done;
 
     /// <inheritdoc/>
@@ -158,15 +161,24 @@ public sealed class BeamSearchStrategy : DecodingStrategy
     private List<(double Score, int Place)> Choose(ReadOnlySpan<float> logits, double[] offsets, int vocabulary, int count)
     {
         var best = new PriorityQueue<(double Score, int Place), double>(count + 1);
+        double least = double.NegativeInfinity;
         for (int beam = 0; beam < offsets.Length; beam++)
+        {
+            var row = logits.Slice(beam * vocabulary, vocabulary);
             for (int token = 0; token < vocabulary; token++)
             {
+                // Most tokens are far from the best ones, and are passed over many at a time.
+                if (_options.Deterministic && best.Count == count) token += LogitMath.CountBelow(row[token..], MathF.BitDecrement((float)(least - offsets[beam])));
+                if (token == vocabulary) break;
                 int place = beam * vocabulary + token;
-                double score = offsets[beam] + logits[place];
+                double score = offsets[beam] + row[token];
                 double rank = _options.Deterministic ? score : score - Math.Log(-Math.Log(1 - _random.NextDouble()));
                 if (best.Count < count) best.Enqueue((score, place), rank);
-                else if (best.TryPeek(out _, out double least) && rank > least) best.EnqueueDequeue((score, place), rank);
+                else if (rank > least) best.EnqueueDequeue((score, place), rank);
+                else continue;
+                best.TryPeek(out _, out least);
             }
+        }
         return [.. best.UnorderedItems.Select(item => item.Element).OrderByDescending(choice => choice.Score).ThenBy(choice => choice.Place)];
     }
 }

@@ -16,6 +16,9 @@ public abstract class DecodingStrategy
     /// <summary>Begins with a context, of which there is one beam.</summary>
     public abstract void Begin(ReadOnlySpan<int> context);
 
+    /// <summary>Most beams that it ever has.</summary>
+    public virtual int MaxBeams => 1;
+
     /// <summary>Whether no step can improve the result.</summary>
     public abstract bool Done { get; }
 

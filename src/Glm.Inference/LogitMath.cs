@@ -34,6 +34,16 @@ internal static class LogitMath
         return max;
     }
 
+    /// <summary>How many values at the beginning are below a limit.</summary>
+    public static int CountBelow(ReadOnlySpan<float> x, float limit)
+    {
+        int width = Vector<float>.Count, i = 0;
+        var limits = new Vector<float>(limit);
+        while (i <= x.Length - width && Vector.LessThanAll(new Vector<float>(x[i..]), limits)) i += width;
+        while (i < x.Length && x[i] < limit) i++;
+        return i;
+    }
+
     /// <summary>Where the largest value stands first.</summary>
     public static int ArgMax(ReadOnlySpan<float> x) => x.IndexOf(Max(x));
 

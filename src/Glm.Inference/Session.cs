@@ -76,6 +76,9 @@ public sealed class Session
     /// <summary>Whether other processes follow, which are lost if a computation fails half-way.</summary>
     public bool IsFollowed => _followers is not null;
 
+    /// <summary>Tokens that went through the model.</summary>
+    public long Tokens { get; private set; }
+
     /// <summary>Runs new tokens of some sequences through the model and appends them to the cache.</summary>
     /// <param name="inputs">One entry per sequence.</param>
     /// <param name="allTokens">Whether logits are wanted after every token, whatever the inputs say (<see cref="SessionInput.LogitRows"/>).</param>
@@ -137,6 +140,7 @@ public sealed class Session
             row += input.Ids.Length;
             for (int wanted = Math.Min(input.LogitRows, input.Ids.Length); wanted > 0; wanted--) _rows[_rowCount++] = row - wanted;
         }
+        Tokens += tokens;
         _count = inputs.Length;
         _cancellation = cancellation;
         if (_followers is not null) SessionStep.Tell(_followers, new SessionStep(_ids[..tokens], _positions[..tokens], Model.PositionAxes == 2 ? _blocks[..tokens] : [], _rows[.._rowCount], _sequences[.._count], Cache.TakeCopied()));

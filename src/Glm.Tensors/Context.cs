@@ -11,6 +11,9 @@ namespace Glm.Tensors;
 /// </remarks>
 public sealed unsafe class Context
 {
+    /// <summary>Rows that are worth a thread of their own.</summary>
+    private const int LeastRows = 4;
+
     private readonly Scratch[] _scratch;
     private Tape? _tape;
 
@@ -20,6 +23,7 @@ public sealed unsafe class Context
         if (!activationType.IsFloat()) throw new ArgumentException("activations are floating-point numbers", nameof(activationType));
         Workers = workers;
         ActivationType = activationType;
+        Arithmetic = ArithmeticOf(activationType);
         _scratch = new Scratch[workers.Threads];
         for (int i = 0; i < _scratch.Length; i++) _scratch[i] = new Scratch();
     }
@@ -41,6 +45,12 @@ public sealed unsafe class Context
 
     /// <summary>How many signed bytes make up an input of a weight of this type.</summary>
     internal int InputPlanes(DType weight) => InputBits switch { 8 => 1, 16 => 2, _ => weight.IsBlock() ? 1 : 2 };
+
+    /// <summary>How matrices are multiplied: where activations are bfloat16 and the processor multiplies such numbers, everything is rounded to them.</summary>
+    internal Arithmetic Arithmetic { get; }
+
+    internal static Arithmetic ArithmeticOf(DType activations) =>
+        activations == DType.BFloat16 && Isa.Extension >= CodeExtension.BFloat16 ? Arithmetic.BFloat16 : Arithmetic.Float32;
 
     /// <summary>Whether operations are being recorded for a backward pass.</summary>
     public bool Recording => _tape is not null;
@@ -167,9 +177,12 @@ public sealed unsafe class Context
     /// <summary>Room for the packed operands of products that one worker computes alone.</summary>
     internal Scratch Packing(int worker) => _scratch[worker];
 
-    /// <summary>Runs <paramref name="body"/>(first row, end row, worker) over blocks of rows on all threads.</summary>
-    internal void ForRows<TBody>(int rows, TBody body, int block = 32) where TBody : struct, IRangeBody =>
+    /// <summary>Runs <paramref name="body"/>(first row, end row, worker) over blocks of rows on all threads; where rows are few, over smaller ones.</summary>
+    internal void ForRows<TBody>(int rows, TBody body, int block = 32) where TBody : struct, IRangeBody
+    {
+        block = Math.Min(block, Math.Max(LeastRows, (rows + Workers.Threads - 1) / Workers.Threads));
         Workers.For((rows + block - 1) / block, new BlockBody<TBody>(rows, block, body));
+    }
 
     /// <summary>The same for backward passes, which may allocate.</summary>
     internal void ForRows(int rows, Action<int, int, int> body, int block = 32) => ForRows(rows, new ActionBody(body), block);

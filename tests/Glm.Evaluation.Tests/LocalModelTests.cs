@@ -65,15 +65,29 @@ public sealed class LocalModelTests : IDisposable
         string Text(string[] stops) => model.Generate(["The cat sat on"], [0], new ReadingOptions { UseTaskMask = true }, new GenerationOptions { MaxNewTokens = 20, Stop = stops }).Single().Value!.Text;
     }
 
-    [Fact]
-    public void Texts_that_are_generated_together_are_those_that_are_generated_alone()
+    /// <summary>Greedy, beams, the word of LAMBADA and samples; more beams than fit into a pass, texts that end early among others.</summary>
+    [Theory]
+    [InlineData(1, 0.0, 1, AnswerForm.Text)]
+    [InlineData(5, 0.0, 1, AnswerForm.Text)]
+    [InlineData(1, 0.0, 1, AnswerForm.Word)]
+    [InlineData(1, 1.0, 7, AnswerForm.Text)]
+    public void Texts_that_are_generated_together_are_those_that_are_generated_alone(int beams, double temperature, int samples, AnswerForm form)
     {
         using var model = TinyLocal.Create(_workers);
-        ItemText[] prompts = [.. Enumerable.Range(0, 20).Select(i => (ItemText)string.Concat(Enumerable.Repeat("cat sat ", 1 + (i % 5))))];
+        ItemText[] prompts = [.. Enumerable.Range(0, 40).Select(i => (ItemText)string.Concat(Enumerable.Repeat("cat sat ", 1 + (i % 5))))];
         var options = new ReadingOptions { UseTaskMask = true };
-        var together = model.Generate(prompts, [.. Enumerable.Range(0, 20)], options, new GenerationOptions { MaxNewTokens = 10 }).OrderBy(answer => answer.Item).ToList();
-        for (int i = 0; i < 20; i++)
-            Assert.Equal(model.Generate(prompts, [i], options, new GenerationOptions { MaxNewTokens = 10 }).Single().Value!.Ids![0], together[i].Value!.Ids![0]);
+        var generation = new GenerationOptions { MaxNewTokens = 10, NumBeams = beams, Temperature = temperature, TopP = 0.95, Samples = samples, Form = form, Stop = samples == 1 ? ["m"] : [] };
+        var together = model.Generate(prompts, [.. Enumerable.Range(0, prompts.Length)], options, generation).OrderBy(answer => answer.Item).ToList();
+        long tokens = model.Tokens;
+        for (int i = 0; i < prompts.Length; i++)
+        {
+            var alone = model.Generate(prompts, [i], options, generation).Single();
+            Assert.Equal(i, together[i].Item);
+            Assert.Equal(alone.Value!.Texts, together[i].Value!.Texts);
+            Assert.Equal(alone.Value.Ids, together[i].Value!.Ids);
+        }
+        Assert.Equal(tokens, model.Tokens - tokens);
+        if (samples > 1) Assert.True(together[0].Value!.Texts.Distinct().Count() > 1);
     }
 
     [TokenizersFact]

@@ -88,6 +88,25 @@ public sealed class MetricTests
         Assert.Equal(-100.0 / 3, Value("normalized", [Graded(0)]), Tolerance);
     }
 
+    /// <summary>Hits of 1 to 4 tokens counted by hand.</summary>
+    [Fact]
+    public void Bleu_is_that_of_its_definition()
+    {
+        // Of 7, 6, 5, 4 n-grams 6, 4, 2, 1 are in the target.
+        Assert.Equal(100 * Math.Pow(6.0 / 7 * 4 / 6 * 2 / 5 * 1 / 4, 0.25), OfTexts(("the cat sat on the mat.", ["the cat is on the mat."])), Tolerance);
+        Assert.Equal(48.892302, OfTexts(("the cat sat on the mat.", ["the cat is on the mat."])), 1e-6);
+        // No n-gram twice of what the target has once; orders without a hit count as a half, a quarter, an eighth of one.
+        Assert.Equal(100 * Math.Pow(1.0 / 4 * (0.5 / 3) * (0.25 / 2) * (0.125 / 1), 0.25), OfTexts(("the the the the", ["the cat"])), Tolerance);
+        // Over two texts together: hits 8 of 8, 6 of 6, 4 of 4, 2 of 2, and 8 tokens where the targets have 9.
+        Assert.Equal(100 * Math.Exp(1 - (9.0 / 8)), OfTexts(("a b c d", ["a b c d e"]), ("e f g h", ["x", "e f g h"])), Tolerance);
+        Assert.Equal(0, OfTexts(("", ["the cat sat down"]), ("dogs", ["the cat sat down"])));
+        Assert.Equal(0, OfTexts(("the cat", ["the cat"]))); // not one n-gram of three
+        Assert.Equal(["He", "paid", "3.50", "$", "(", "or", "4,000", ")", ",", "“", "not", "”", "9", "-", "it", "."], Bleu.Tokens("He paid 3.50$ (or 4,000), “not” 9-it."));
+
+        static double OfTexts(params (string Text, string[] Targets)[] texts) =>
+            Value("BLEU", [.. texts.Select(text => Item(0) with { Values = Bleu.Counts(text.Text, text.Targets).ToDictionary(count => count.Name, count => count.Value) })]);
+    }
+
     [Fact]
     public void Every_metric_is_found_by_its_name() => Assert.All(Metric.Names, name => Assert.Equal(name, Metric.Find(name)!.Name));
 

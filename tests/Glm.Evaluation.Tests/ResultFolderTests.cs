@@ -1,3 +1,5 @@
+using System.IO.Compression;
+
 namespace Glm.Evaluation.Tests;
 
 public sealed class ResultFolderTests : IDisposable
@@ -32,6 +34,23 @@ public sealed class ResultFolderTests : IDisposable
         using (var writer = results.OpenItems(Header)) writer.Append([Item(0)]);
         Assert.Contains("a.jsonl", Assert.Throws<GlmException>(() => results.OpenItems(Header with { Data = "d2" })).Message);
         Assert.Single(results.ReadItems("a"));
+    }
+
+    [Fact]
+    public void Packed_items_are_read_and_continued()
+    {
+        var results = new ResultFolder(_folder.Path);
+        using (var writer = results.OpenItems(Header)) writer.Append([Item(0)]);
+        string file = Path.Combine(_folder.Path, "a.jsonl");
+        using (var packed = new GZipStream(File.Create(file + ".gz"), CompressionLevel.SmallestSize)) packed.Write(File.ReadAllBytes(file));
+        File.Delete(file);
+        Assert.Equal([0], results.ReadItems("a").Select(item => item.Item));
+        Assert.False(File.Exists(file));
+        using (var writer = results.OpenItems(Header)) writer.Append([Item(1)]);
+        Assert.Equal([0, 1], results.ReadItems("a").Select(item => item.Item));
+        File.Delete(file);
+        File.WriteAllText(file + ".gz", "nonsense");
+        Assert.Contains("a.jsonl.gz", Assert.Throws<GlmException>(() => results.ReadItems("a")).Message);
     }
 
     [Fact]

@@ -43,6 +43,50 @@ public sealed unsafe class KernelsMatMulTests : IDisposable
     }
 
     [Fact]
+    public void ProductsOfBFloat16AgreeWithTheTripleLoopOverRoundedNumbers()
+    {
+        if (!Isa.HasBFloat16) return;
+        var random = new Random(7);
+        for (int trial = 0; trial < 300; trial++)
+        {
+            int m = Sizes[random.Next(Sizes.Length)], n = Sizes[random.Next(Sizes.Length)], k = Sizes[random.Next(Sizes.Length)];
+            if (trial % 20 == 0) k = 1500 + random.Next(100);
+            if (trial % 20 == 1) m = 400 + random.Next(100);
+            if (trial % 20 == 2) n = 400 + random.Next(100);
+            using var memory = new KernelMemory();
+            Matrix a = KernelMatrices.Random(memory, Types[random.Next(3)], m, k, random), b = KernelMatrices.Random(memory, Types[random.Next(3)], k, n, random);
+            if (trial % 10 == 3) b = KernelMatrices.Quantized(memory, Types[3 + random.Next(2)], n, k, random).Transposed;
+            if (b.Rows != k) a = KernelMatrices.Random(memory, a.Type, m, k = b.Rows, random);
+            n = b.Columns;
+            DType type = Types[random.Next(2)];
+            float alpha = random.Next(2) == 0 ? 1 : -0.7f, beta = type == DType.Float32 ? random.Next(2) : 0;
+            float* bias = random.Next(2) == 0 ? null : memory.RandomFloats(n, random), before = memory.RandomFloats(m * n, random);
+            double[] expected = Reference(a, b, before, n, alpha, beta, bias, value => Conversion.FromBFloat16(Conversion.ToBFloat16(value)));
+            double unit = type == DType.Float32 ? 1e-6 : 1.0 / 256;
+            float[]? bits = null;
+            for (int way = 0; way < 3; way++)
+            {
+                void* result = memory.Bytes(m * n * sizeof(float), type == DType.Float32 ? 4 : 2);
+                if (type == DType.Float32) new Span<float>(before, m * n).CopyTo(new Span<float>(result, m * n));
+                var c = new Matrix(result, type, m, n, n);
+                if (way == 2)
+                    using (var scratch = new Scratch()) MatMul.MultiplySingle(scratch, a, b, c, alpha, beta, bias, InstructionSet.Avx512, Arithmetic.BFloat16);
+                else
+                    MatMul.Multiply(way == 0 ? workers : one, a, b, c, alpha, beta, bias, InstructionSet.Avx512, Arithmetic.BFloat16);
+                float[] found = KernelMatrices.Values(c);
+                // Products of few rows keep binary32.
+                double rounding = m <= RowDots.MaxRows ? k / 64.0 : 0;
+                for (int i = 0; i < found.Length; i++)
+                    Assert.True(Math.Abs(found[i] - expected[i]) <= 1e-6 * (k + 2) + unit * Math.Abs(expected[i]) + rounding,
+                        $"way {way}, {a.Type} x {b.Type} -> {type}, {m}x{n}x{k} at {i}: expected {expected[i]}, found {found[i]}");
+                bits ??= found;
+                Assert.True(bits.AsSpan().SequenceEqual(found), $"way {way}, {a.Type} x {b.Type} -> {type}, {m}x{n}x{k}: other bits");
+            }
+            memory.CheckGuards();
+        }
+    }
+
+    [Fact]
     public void AnEmptySumLeavesBetaTimesTheResultAndTheBias()
     {
         float* result = stackalloc float[] { 1, 2, 3, 4 };
@@ -128,15 +172,16 @@ public sealed unsafe class KernelsMatMulTests : IDisposable
     }
 
     /// <summary>The definition: a triple loop in double.</summary>
-    private static double[] Reference(Matrix a, Matrix b, float* c, int stride, float alpha, float beta, float* bias)
+    private static double[] Reference(Matrix a, Matrix b, float* c, int stride, float alpha, float beta, float* bias, Func<float, float>? round = null)
     {
+        round ??= value => value;
         var result = new double[a.Rows * b.Columns];
         float[] left = KernelMatrices.Values(a), right = KernelMatrices.Values(b);
         for (int i = 0; i < a.Rows; i++)
             for (int j = 0; j < b.Columns; j++)
             {
                 double sum = 0;
-                for (int k = 0; k < a.Columns; k++) sum += (double)left[i * a.Columns + k] * right[k * b.Columns + j];
+                for (int k = 0; k < a.Columns; k++) sum += (double)round(left[i * a.Columns + k]) * round(right[k * b.Columns + j]);
                 result[i * b.Columns + j] = alpha * sum + (beta == 0 ? 0 : beta * c[i * stride + j]) + (bias is null ? 0 : bias[j]);
             }
         return result;

@@ -21,7 +21,7 @@ public sealed class PromptTests : IDisposable
     public void Templates_are_filled_from_fields(string template, string record, string? expected, string? fault)
     {
         using var json = JsonDocument.Parse(record);
-        var (input, _, found) = new PromptTemplate(template, "t").Render(json.RootElement);
+        var (input, _, found) = new PromptTemplate(template, "t").Render(json.RootElement, new Dictionary<string, string>());
         if (fault is null) Assert.Equal((expected, null), (input, found));
         else Assert.Contains(fault, found);
     }
@@ -49,6 +49,49 @@ public sealed class PromptTests : IDisposable
         var prompts = PromptReader.Read(set, _folder).ToList();
         Assert.Equal([("x", "1?"), ("y", "2?"), ("x", "what is 6")], prompts.Where(p => p.Fault is null).Select(p => (p.Set, p.Input)));
         Assert.Equal([(3L, "empty target"), (4, "invalid JSON"), (6, "no text in a field 'task'")], prompts.Where(p => p.Fault is not null).Select(p => (p.Line, p.Fault!)));
+    }
+
+    [Fact]
+    public void Texts_that_match_give_prompts_about_themselves()
+    {
+        Write("a.jsonl", """
+            {"source":"book:1","text":"Title\nOne two. Three four. Five."}
+            {"source":"law:1","text":"Title\nOne two. Three four. Five."}
+            {"source":"book:2","text":"no sentences"}
+            {"source":"book:3"}
+            {"source":"book:4","text":"Another\n\nSix. Seven. Eight."}
+            """);
+        var set = new PromptSet
+        {
+            Name = "s", Files = ["a.jsonl"], Match = new() { ["source"] = "^book:(?<number>[0-9])", ["text"] = @"\n(?<first>[A-Z][^.]*\.) (?<rest>[^.]*\.)" },
+            Templates = [new("{number}: {first}", "{rest}"), new("{text}", "{source}")],
+        };
+        var prompts = PromptReader.Read(set, _folder).ToList();
+        Assert.Equal([("1: One two.", "Three four.", null), ("", "", "no text in a field 'text'"), ("Another\n\nSix. Seven. Eight.", "book:4", null)],
+            prompts.Select(p => (p.Input, p.Target, p.Fault)));
+    }
+
+    [Fact]
+    public void Records_with_held_out_text_give_no_prompts()
+    {
+        const string HeldOut = "The engine stops when the water in its boiler is gone.", Other = "Nobody goes to the old mill when the moon is new.";
+        Write("valid.jsonl", JsonSerializer.Serialize(new { text = $"About engines\n{HeldOut}\nYes." }) + "\n");
+        Write("a.jsonl", string.Concat(new[] { (Other, "没有人去"), (HeldOut, "发动机"), ("水", HeldOut), ("Yes.", "是") }.Select(pair => JsonSerializer.Serialize(new { input = pair.Item1, target = pair.Item2 }) + "\n")));
+        var sets = new PromptSets { Sets = [new() { Name = "a", Files = ["a.jsonl"] }] };
+        var preparer = new TaskPreparer(text => [.. text.Select(c => (int)c)], 1 << 16, "hash");
+        Assert.Equal(new TaskEntry("a", 2, 2, 0, null, 2), Assert.Single(preparer.Prepare(sets, _folder, In("tasks"), [In("valid.jsonl")]).Tasks));
+        Assert.Equal(new TaskEntry("a", 4, 4, 0, null, 0), Assert.Single(preparer.Prepare(sets, _folder, In("all")).Tasks));
+        using var shards = TaskShards.Open(In("tasks"), "hash");
+        Assert.Equal([Other, "Yes."], new[] { 0, 1 }.Select(i => string.Concat(shards.Read(i).Text.Select(id => (char)id))));
+    }
+
+    [Theory]
+    [InlineData("(")]
+    [InlineData("(?=a)b")]
+    public void Expressions_that_cannot_be_used_are_refused(string pattern)
+    {
+        Write("sets.json", JsonSerializer.Serialize(new { sets = new[] { new { name = "n", files = new[] { "a.jsonl" }, match = new { text = pattern } } } }));
+        Assert.Contains("n: match: expected regular expressions", Assert.Throws<GlmException>(() => PromptSets.Load(In("sets.json"))).Message);
     }
 
     [Fact]

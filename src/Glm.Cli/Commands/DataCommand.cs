@@ -20,14 +20,17 @@ internal static class DataCommand
         var inputs = new Argument<string[]>("INPUT") { Description = "Text files (.txt: one document; .jsonl: one a line; plain, .gz, .xz, .zst) or folders of them", Arity = ArgumentArity.OneOrMore };
         var output = new Option<string>("--output") { HelpName = "FOLDER", Description = "Where the shards and their manifest go", Required = true };
         var tokenizer = Options.Tokenizer();
+        var deduplicate = new Option<bool>("--deduplicate") { Description = "Leave out documents of which more than half stands in documents before them" };
+        var heldOut = HeldOut("documents");
         var field = Options.TextField();
         var threads = Options.Threads();
         var json = Options.Json();
         var quiet = Options.Quiet();
         return new ExampleCommand("prepare", "Turn texts into shards of token ids, from which training reads",
-            "glm data prepare corpus/*.jsonl.zst --tokenizer tokenizer.model --output data/train")
+            "glm data prepare corpus/*.jsonl.zst --tokenizer tokenizer.model --output data/train",
+            "glm data prepare corpus/*.jsonl.zst --deduplicate --exclude valid.jsonl.zst --output data/train")
         {
-            inputs, output, tokenizer, field, threads, json, quiet,
+            inputs, output, tokenizer, deduplicate, heldOut, field, threads, json, quiet,
         }.Does((parse, cancellation) =>
         {
             string file = Tokenizer.FileOf(ModelLocation.OrShipped(parse.GetValue(tokenizer)));
@@ -38,6 +41,8 @@ internal static class DataCommand
                 VocabularySize = vocabulary.VocabularySize,
                 EodId = vocabulary.Special.Eod ?? throw new GlmException($"{file}: expected a vocabulary with an end of documents, found that of {vocabulary.Kind}"),
                 TokenizerHash = ShardManifest.HashOfTokenizer(file),
+                Deduplicate = parse.GetValue(deduplicate),
+                HeldOut = parse.GetValue(heldOut) ?? [],
                 TextField = parse.GetRequiredValue(field),
                 Threads = parse.GetValue(threads),
             });
@@ -50,6 +55,9 @@ internal static class DataCommand
             Report(terminal, manifest, folder, parse.GetValue(json));
         });
     }
+
+    private static Option<string[]> HeldOut(string what) =>
+        new("--exclude") { HelpName = "FILE", Description = $"Held-out text: {what} of which more than a tenth stands in it are left out", AllowMultipleArgumentsPerToken = true };
 
     private static ExampleCommand PassageSorting(Terminal terminal)
     {
@@ -108,12 +116,13 @@ internal static class DataCommand
         var data = new Option<string?>("--data") { HelpName = "FOLDER", Description = "Where the files' names start from (default: the folder of FILE)" };
         var output = new Option<string>("--output") { HelpName = "FOLDER", Description = "Where the prompts go", Required = true };
         var tokenizer = Options.Tokenizer();
+        var heldOut = HeldOut("records with a field");
         var json = Options.Json();
         var quiet = Options.Quiet();
         return new ExampleCommand("prepare-tasks", "Turn prompted data sets into ids, for multi-task instruction pre-training",
             "glm data prepare-tasks --config configs/tasks.json --data corpus --tokenizer tokenizer.model --output data/tasks")
         {
-            config, data, output, tokenizer, json, quiet,
+            config, data, output, tokenizer, heldOut, json, quiet,
         }.Does((parse, cancellation) =>
         {
             string path = parse.GetRequiredValue(config), folder = parse.GetRequiredValue(output);
@@ -122,11 +131,12 @@ internal static class DataCommand
             using var line = new ProgressLine(terminal, parse.GetValue(quiet));
             var preparer = new TaskPreparer(vocabulary.Encode, vocabulary.VocabularySize, ShardManifest.HashOfTokenizer(file));
             var manifest = preparer.Prepare(
-                PromptSets.Load(path), parse.GetValue(data) ?? Path.GetDirectoryName(Path.GetFullPath(path))!, folder, new DirectProgress<string>(line.Show), cancellation);
+                PromptSets.Load(path), parse.GetValue(data) ?? Path.GetDirectoryName(Path.GetFullPath(path))!, folder, parse.GetValue(heldOut), new DirectProgress<string>(line.Show), cancellation);
             line.Dispose();
             foreach (var task in manifest.Tasks.Where(task => task.Faulty > 0)) terminal.Error.WriteLine($"glm: {task.Name}: {task.Faulty:N0} lines gave no prompt; the first is {task.FirstFault}");
-            if (parse.GetValue(json)) terminal.WriteJson(new { folder, manifest.Samples, manifest.Ids, Tasks = manifest.Tasks.Count, Malformed = manifest.Tasks.Sum(task => task.Faulty) });
-            else terminal.Out.WriteLine($"{folder}: {manifest.Samples:N0} prompts of {manifest.Tasks.Count} data sets, {manifest.Ids:N0} tokens");
+            if (parse.GetValue(json)) terminal.WriteJson(new { folder, manifest.Samples, manifest.Ids, Tasks = manifest.Tasks.Count, Malformed = manifest.Tasks.Sum(task => task.Faulty), HeldOut = manifest.Tasks.Sum(task => task.HeldOut) });
+            else if (manifest.Tasks.Sum(task => task.HeldOut) is > 0 and var left) terminal.Out.WriteLine($"left out for text in common with what is held out: {left:N0} records");
+            if (!parse.GetValue(json)) terminal.Out.WriteLine($"{folder}: {manifest.Samples:N0} prompts of {manifest.Tasks.Count} data sets, {manifest.Ids:N0} tokens");
         });
     }
 
@@ -135,6 +145,7 @@ internal static class DataCommand
         // Lines that gave no document are never passed over in silence.
         foreach (var source in manifest.Sources.Where(source => source.Malformed > 0))
             terminal.Error.WriteLine($"glm: {source.File}: {source.Malformed:N0} lines gave no document; the first is line {source.FirstMalformedLine}: {source.FirstMalformedReason}");
+        LeftOut duplicates = Sum(manifest.Sources.Select(source => source.Duplicates)), heldOut = Sum(manifest.Sources.Select(source => source.HeldOut));
         if (json)
             terminal.WriteJson(new
             {
@@ -144,9 +155,17 @@ internal static class DataCommand
                 manifest.Utf8Bytes,
                 Malformed = manifest.Sources.Sum(source => source.Malformed),
                 Shards = manifest.Shards.Count,
+                duplicates,
+                heldOut,
             });
         else
+        {
+            if (duplicates.Documents > 0) terminal.Out.WriteLine($"left out as copies: {duplicates.Documents:N0} documents, {Units.Bytes(duplicates.Utf8Bytes)} of text");
+            if (heldOut.Documents > 0) terminal.Out.WriteLine($"left out for text in common with what is held out: {heldOut.Documents:N0} documents, {Units.Bytes(heldOut.Utf8Bytes)} of text");
             terminal.Out.WriteLine(
                 $"{folder}: {manifest.Documents:N0} documents, {manifest.Tokens:N0} tokens in {manifest.Shards.Count} shards, {(double)manifest.Utf8Bytes / manifest.Tokens:F2} bytes of text per token");
+        }
+
+        static LeftOut Sum(IEnumerable<LeftOut?> counts) => counts.OfType<LeftOut>().Aggregate(new LeftOut(0, 0), (sum, one) => new(sum.Documents + one.Documents, sum.Utf8Bytes + one.Utf8Bytes));
     }
 }

@@ -12,6 +12,9 @@ namespace Glm.Cli.Commands;
 /// <summary><c>glm eval</c>: the paper's tasks, and bits per byte of any text, on a model in one or more precisions.</summary>
 internal static class EvalCommand
 {
+    /// <summary>The speed of reading prompts is measured behind so many tokens, beside which that takes little time.</summary>
+    private const int EnoughToMeasure = 80_000;
+
     private static readonly DType[] Precisions = [DType.Float32, DType.Float16, DType.BFloat16, DType.Int8, DType.Int4];
 
     public static Command Create(Terminal terminal)
@@ -47,7 +50,7 @@ internal static class EvalCommand
                 if (!Precisions.Any(type => Units.Name(type) == name)) result.AddError($"--precision: expected {string.Join(", ", Precisions.Select(Units.Name))}, found {name}");
         });
         var list = new Option<bool>("--list") { Description = "List the tasks, and with --data how many items there are of each" };
-        var skipMissing = new Option<bool>("--skip-missing") { Description = "Leave out tasks whose data is not there" };
+        var skipMissing = new Option<bool>("--skip-missing") { Description = "Leave out tasks whose data, or scorer, is not there" };
         var noText = new Option<bool>("--no-text") { Description = "Keep no generated text in the results" };
         var scorer = new Option<string>("--scorer") { HelpName = "COMMAND", Description = "Program that tells how toxic texts are: reads a JSON string a line, writes a number from 0 to 1 a line" };
         var unigram = new Option<string>("--unigram") { HelpName = "PATH", Description = "Beside bits per byte, those of a unigram model counted on this text or prepared training data" };
@@ -83,7 +86,7 @@ internal static class EvalCommand
             int?[] examples = parse.GetValue(shots) is { Length: > 0 } given ? [.. given.Select(count => (int?)count)] : [null];
             var runs = examples.SelectMany(count => Runs(words, new TaskOptions
             {
-                Data = Root(root), Shots = count, Limit = parse.GetValue(limit), KeepTexts = !parse.GetValue(noText), Scorer = program is { } started ? started.Score : default(Func<IReadOnlyList<string>, CancellationToken, IReadOnlyList<double>>?),
+                Data = root, Shots = count, Limit = parse.GetValue(limit), KeepTexts = !parse.GetValue(noText), Scorer = program is { } started ? started.Score : default(Func<IReadOnlyList<string>, CancellationToken, IReadOnlyList<double>>?),
             }, root, parse.GetValue(skipMissing) ? terminal : null)).ToList();
             if (runs.Count == 0) throw new GlmException($"{root}: expected data for one of the tasks, found none");
             Refuse(runs);
@@ -124,7 +127,7 @@ internal static class EvalCommand
                 foreach (var part in runs.GroupBy(run => run.Options.Shots))
                 {
                     string? folder = folders.Path is not { } into ? null : Path.Combine(into, variant ?? "", examples.Length > 1 ? $"{part.Key}-shot" : "");
-                    var evaluated = Evaluate(model, [.. part], folder, run => progress.Of($"{(variant is null ? "" : $"{variant}, ")}{run.Task.Title}", run.Work), cancellation);
+                    var evaluated = Evaluate(terminal, model, [.. part], folder, run => progress.Of($"{(variant is null ? "" : $"{variant}, ")}{run.Task.Title}", run.Work), cancellation);
                     results.AddRange(part.Zip(evaluated, describe));
                 }
             }
@@ -149,16 +152,18 @@ internal static class EvalCommand
     {
         var chosen = new HashSet<(string File, string Name)>();
         foreach (string word in words)
-            foreach (var task in TaskLocation.IsBitsPerByte(word) ? [BitsPerByteOver(data)] : TaskLocation.Find(word))
+            foreach (var task in TaskLocation.IsBitsPerByte(word) ? [BitsPerByteTask.Over(HeldOutText.Location(data), HeldOutText.Pattern)] : TaskLocation.Find(word))
             {
                 if (!chosen.Add((Path.GetFullPath(task.File), task.Name))) continue; // named twice, as a part of a folder and by itself
-                if (!TaskLocation.IsBitsPerByte(word) && !Directory.Exists(options.Data)) throw new GlmException($"{data}: {(File.Exists(data) ? "expected a folder of data sets, found a file" : "no such folder")}");
-                if (tellsMissing is not null && !TaskRunner.HasData(task, options))
+                if (!TaskLocation.IsBitsPerByte(word) && !Directory.Exists(data)) throw new GlmException($"{data}: {(File.Exists(data) ? "expected a folder of data sets, found a file" : "no such folder")}");
+                var there = options with { Data = Root(data, task) };
+                string? lacks = !TaskRunner.HasData(task, there) ? $"no data for it in {Path.Combine(there.Data, task.Path)}" : TaskRunner.LacksScorer(task, there) ? "no --scorer for it" : null;
+                if (tellsMissing is not null && lacks is not null)
                 {
-                    tellsMissing.Error.WriteLine($"glm: {task.Name}: left out, since there is no data for it in {Path.Combine(options.Data, task.Path)}");
+                    tellsMissing.Error.WriteLine($"glm: {task.Name}: left out, since there is {lacks}");
                     continue;
                 }
-                yield return new PlannedTask(task, options, TaskRunner.Check(task, options).Work);
+                yield return new PlannedTask(task, there, TaskRunner.Check(task, there).Work);
             }
     }
 
@@ -168,13 +173,23 @@ internal static class EvalCommand
             throw new GlmException($"{equal.ElementAt(1).Task.File}: expected a task of another name than {equal.Key.Name}, which {equal.First().Task.File} has");
     }
 
-    private static IEnumerable<TaskResult> Evaluate(EvaluatedModel model, IReadOnlyList<PlannedTask> runs, string? output, Func<PlannedTask, IProgress<TaskProgress>> progress, CancellationToken cancellation)
+    private static IEnumerable<TaskResult> Evaluate(
+        Terminal terminal, EvaluatedModel model, IReadOnlyList<PlannedTask> runs, string? output, Func<PlannedTask, IProgress<TaskProgress>> progress, CancellationToken cancellation)
     {
         var folder = output is null ? null : new ResultFolder(output);
         var run = Begin(folder, model.Identity, runs);
+        long before = model.Tokens;
         var results = new List<TaskResult>();
         foreach (var task in runs) results.Add(TaskRunner.Run(task.Task, model, task.Options, folder, progress(task), cancellation));
-        folder?.Write(run with { Seconds = results.Sum(result => result.Seconds), Tokens = results.Sum(result => result.Tokens) });
+        bool isMuch = model.Tokens - before >= EnoughToMeasure;
+        run = run with
+        {
+            Seconds = results.Sum(result => result.Seconds), Tokens = results.Sum(result => result.Tokens), ReadingSpeed = isMuch ? model.MeasureReading(cancellation) : run.ReadingSpeed,
+        };
+        folder?.Write(run);
+        if (isMuch && run.ReadingSpeed is { } reading)
+            terminal.Error.WriteLine(FormattableString.Invariant(
+                $"{model.Identity.Precision}: {run.Tokens:N0} tokens in {run.Seconds:N0} s, {run.Speed:N0} a second: {100 * run.Speed / reading:N0} % of the {reading:N0} at which the model reads prompts"));
         return results;
     }
 
@@ -190,6 +205,7 @@ internal static class EvalCommand
             Command = $"glm {string.Join(' ', Environment.GetCommandLineArgs().Skip(1).Select(word => word.Contains(' ') ? $"\"{word}\"" : word))}",
             Model = model,
             Started = earlier?.Started ?? DateTimeOffset.UtcNow,
+            ReadingSpeed = earlier?.ReadingSpeed,
             Tasks = [.. (earlier?.Tasks ?? []).Union(runs.Select(task => task.Task.Name))],
         };
         folder?.Write(run);
@@ -229,15 +245,11 @@ internal static class EvalCommand
         return UnigramModel.FromShards(shards, model.Tokenizer.VocabularySize, cancellation);
     }
 
-    /// <summary>Data sets lie in the folder itself, or in its eval/.</summary>
-    private static string Root(string data) => Path.Combine(data, "eval") is var inside && Directory.Exists(inside) ? inside : data;
-
-    private static TaskDefinition BitsPerByteOver(string data)
+    /// <summary>Data sets lie in the folder itself, or in its eval/; held-out text also in its pretrain/.</summary>
+    private static string Root(string data, TaskDefinition task)
     {
-        const string pattern = "valid*.jsonl";
-        string inside = Path.Combine(data, "pretrain");
-        bool isInside = Directory.Exists(inside) && !Directory.EnumerateFiles(data, pattern + "*").Any();
-        return BitsPerByteTask.Over(isInside ? inside : data, pattern);
+        string[] roots = [.. new[] { Path.Combine(data, "eval"), data, Path.Combine(data, "pretrain") }.Where(Directory.Exists)];
+        return roots.FirstOrDefault(root => TaskRunner.HasData(task, new TaskOptions { Data = root })) ?? roots.FirstOrDefault() ?? data;
     }
 
     private static void List(Terminal terminal, IReadOnlyList<TaskDefinition> tasks, string? data)
@@ -248,7 +260,7 @@ internal static class EvalCommand
         {
             string type = task.Kind switch { TaskKind.MultipleChoice => "mul", TaskKind.Generation => "gen", _ => "lm" };
             List<string> row = [task.Name, type, task.Metrics[0], task.Prompts.Count == 0 ? "" : $"{task.Prompts.Count}", $"{task.Shots}"];
-            if (data is not null) row.AddRange(Items(task, Root(data)));
+            if (data is not null) row.AddRange(Items(task, Root(data, task)));
             table.AddRow([.. row.Select(Markup.Escape)]);
         }
         terminal.Screen.Write(table);

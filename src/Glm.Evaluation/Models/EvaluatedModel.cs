@@ -45,6 +45,9 @@ public abstract class EvaluatedModel : IDisposable
     public abstract IEnumerable<Answer<TextLikelihood>> Read(
         IReadOnlyList<ItemText> items, IReadOnlyList<int> wanted, ReadingOptions options, int? stride, CancellationToken cancellation = default);
 
+    /// <summary>Tokens per second at which it reads prompts in batches, measured now; null where that is not up to us.</summary>
+    public virtual double? MeasureReading(CancellationToken cancellation = default) => null;
+
     /// <inheritdoc/>
     public virtual void Dispose() => GC.SuppressFinalize(this);
 }

@@ -12,9 +12,6 @@ public sealed class LocalModel : EvaluatedModel
     /// <summary>A beginning is shared where contexts have at least so many tokens in common.</summary>
     private const int LeastShared = 64;
 
-    /// <summary>Prompts that are continued together.</summary>
-    private const int GenerationBatch = 16;
-
     private readonly LanguageModel _model;
     private readonly Workers _workers;
     private readonly SpecialTokens _special;
@@ -53,7 +50,7 @@ public sealed class LocalModel : EvaluatedModel
     public override ModelIdentity Identity { get; }
 
     /// <inheritdoc/>
-    public override long Tokens => _tokens + _choices.Tokens;
+    public override long Tokens => _tokens + _choices.Tokens + (_session.IsValueCreated ? _session.Value.Tokens : 0);
 
     private Tokenizer Vocabulary => _tokenizer ?? throw new InvalidOperationException("text takes a tokenizer");
 
@@ -87,13 +84,14 @@ public sealed class LocalModel : EvaluatedModel
             string? error = Attempt(() => contexts.Add((item, _reader.Context(items[item], options, Room(generation)))));
             if (error is not null) yield return new Answer<Generation>(item, null, error);
         }
-        bool together = generation is { NumBeams: 1, Temperature: 0, Form: AnswerForm.Text };
-        foreach (var batch in contexts.OrderByDescending(entry => entry.Context.Ids.Length).Chunk(together ? GenerationBatch : 1))
+        // Beginning with the longest ones: if memory does not suffice, that shows at once.
+        contexts.Sort((a, b) => a.Context.Ids.Length != b.Context.Ids.Length ? b.Context.Ids.Length - a.Context.Ids.Length : a.Item - b.Item);
+        DecodingTask[] tasks = [.. contexts.Select(entry => new DecodingTask(entry.Context, Strategy(generation, entry.Item), Room(generation), Stopper(generation)))];
+        foreach (var (task, result) in Decoding.Run(_session.Value, tasks, cancellation))
         {
-            if (together)
-                foreach (var (entry, text) in batch.Zip(Greedy([.. batch.Select(entry => entry.Context)], generation, cancellation))) yield return new Answer<Generation>(entry.Item, text);
-            else
-                yield return new Answer<Generation>(batch[0].Item, Generated(batch[0].Context, batch[0].Item, generation, cancellation));
+            int read = contexts[task].Context.Ids.Length;
+            int[][] found = [.. result.Candidates.Select(candidate => WithoutEnd(candidate.Ids[read..]))];
+            yield return new Answer<Generation>(contexts[task].Item, generation.Form == AnswerForm.Word ? new Generation([_words.Value.Answer(found)]) : new Generation([.. found.Select(ids => Text(ids, generation))], found));
         }
     }
 
@@ -123,6 +121,15 @@ public sealed class LocalModel : EvaluatedModel
             read = scorer.Tokens;
             for (int i = 0; i < batch.Count; i++) yield return new Answer<TextLikelihood>(batch[i].Item, new TextLikelihood(sums[i].Nats, sums[i].Tokens));
         }
+    }
+
+    /// <inheritdoc/>
+    public override double? MeasureReading(CancellationToken cancellation = default)
+    {
+        long before = _session.Value.Tokens;
+        double speed = SpeedMeasurement.Reading(_session.Value, ChoiceScorer.BatchTokens, cancellation);
+        _tokens -= _session.Value.Tokens - before; // of no text
+        return speed;
     }
 
     /// <summary>Contexts of about the same length together, the longest first: if memory does not suffice, that shows at once.</summary>
@@ -175,30 +182,13 @@ public sealed class LocalModel : EvaluatedModel
         if (batch.Count > 0) yield return (batch, batch.Count > 1 ? shared : 0);
     }
 
-    private Generation[] Greedy(DecodingContext[] contexts, GenerationOptions generation, CancellationToken cancellation)
-    {
-        StreamingText[]? texts = generation.Stop.Count > 0 ? [.. contexts.Select(_ => new StreamingText(Vocabulary, generation.Stop))] : null;
-        int[][] ids = GreedyBatch.Run(_session.Value, contexts, generation.MaxNewTokens, _reader.EndTokens, texts is null ? null : (i, token) => texts[i].Add(token), cancellation);
-        _tokens += contexts.Sum(context => (long)context.Ids.Length) + ids.Sum(generated => (long)generated.Length);
-        return [.. ids.Select(generated => new Generation([Text(generated, generation)], [generated]))];
-    }
-
-    private Generation Generated(DecodingContext context, int item, GenerationOptions generation, CancellationToken cancellation)
+    private DecodingStrategy Strategy(GenerationOptions generation, int item)
     {
         bool word = generation.Form == AnswerForm.Word;
-        var found = new List<int[]>();
-        for (int sample = 0; sample < (generation.Temperature > 0 ? generation.Samples : 1); sample++)
-        {
-            var result = Decoding.Run(_session.Value, Strategy(generation, word, item, sample), context, Room(generation), null, cancellation);
-            _tokens += (sample == 0 ? context.Ids.Length : 0) + (long)result.Steps * result.Candidates.Count;
-            found.AddRange(result.Candidates.Select(candidate => WithoutEnd(candidate.Ids[context.Ids.Length..])));
-        }
-        return word ? new Generation([_words.Value.Answer(found)], null) : new Generation([.. found.Select(ids => Text(ids, generation))], found);
-    }
-
-    private DecodingStrategy Strategy(GenerationOptions generation, bool word, int item, int sample) => generation.Temperature > 0
-        ? new SamplingStrategy(new SamplingOptions { Temperature = generation.Temperature, TopP = generation.TopP, EndTokens = _reader.EndTokens, Seed = generation.Seed + ((ulong)item << 16) + (ulong)sample })
-        : new BeamSearchStrategy(new BeamSearchOptions
+        if (generation.Temperature > 0)
+            return new SampleSetStrategy([.. Enumerable.Range(0, generation.Samples).Select(sample => Sampling(generation.Temperature, generation.TopP, generation.Seed + ((ulong)item << 16) + (ulong)sample))]);
+        if (!word && generation.NumBeams == 1) return Sampling(0, 0, generation.Seed);
+        return new BeamSearchStrategy(new BeamSearchOptions
         {
             NumBeams = word ? LambadaWords.Beams : generation.NumBeams,
             LengthPenalty = generation.LengthPenalty,
@@ -208,6 +198,13 @@ public sealed class LocalModel : EvaluatedModel
             BannedPrefixes = word ? _words.Value.BannedPrefixes : [],
             EndTokens = _reader.EndTokens,
         });
+    }
+
+    private SamplingStrategy Sampling(double temperature, double topP, ulong seed) =>
+        new(new SamplingOptions { Temperature = temperature, TopP = topP, EndTokens = _reader.EndTokens, Seed = seed });
+
+    /// <summary>Sees where a single text stops.</summary>
+    private Func<int, bool>? Stopper(GenerationOptions generation) => generation.Stop.Count > 0 ? new StreamingText(Vocabulary, generation.Stop).Add : null;
 
     private static int Room(GenerationOptions generation) => generation.Form == AnswerForm.Word ? LambadaWords.NewTokens : generation.MaxNewTokens;
 

@@ -78,7 +78,7 @@ internal static class ReportText
     /// <summary>The runs of a model: command lines with when they began, how long they took and what they read.</summary>
     public static IEnumerable<string> Runs(ReportModel model) => model.Tasks.Select(task => (task.Run, task.Folder)).DistinctBy(run => run.Folder).Select(run =>
         $"{run.Run.Command}\n# {run.Folder}: version {run.Run.Version}, {run.Run.Started.ToUniversalTime():yyyy-MM-dd HH:mm} UTC"
-        + (run.Run is { Seconds: > 0, Tokens: { } tokens } ? $", {run.Run.Seconds:N0} s, {tokens:N0} tokens ({tokens / run.Run.Seconds:N0} tokens/s)" : ", not finished"));
+        + (run.Run is { Seconds: > 0, Tokens: { } tokens } ? $", {run.Run.Seconds:N0} s, {tokens:N0} tokens ({run.Run.Speed:N0} tokens/s{(run.Run.ReadingSpeed is { } reading ? $", {run.Run.Speed / reading:P0} of the {reading:N0} at which it reads prompts" : "")})" : ", not finished"));
 
     /// <summary>Columns of the table of tasks.</summary>
     public static readonly string[] TaskColumns = ["task", "metric", "max", "median", "average", "chance", "items", "errors", "shots", "limit", "definition", "data", "s", "tokens"];

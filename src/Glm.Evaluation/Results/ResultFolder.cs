@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
@@ -7,13 +8,18 @@ namespace Glm.Evaluation;
 
 /// <summary>
 /// The results of a run on disk: <c>run.json</c>, and per task <c>TASK.json</c> and <c>TASK.jsonl</c>, whose first line says of which task, data and shots the
-/// others are. Lines are appended whole, so that an interrupted run can go on.
+/// others are. Lines are appended whole, so that an interrupted run can go on. To be kept, lines may be packed (<c>TASK.jsonl.gz</c>).
 /// </summary>
 /// <param name="path">The folder.</param>
 public sealed class ResultFolder(string path)
 {
     /// <summary>Name of the file that says what was run.</summary>
     public const string RunFile = "run.json";
+
+    private const string Packed = ".gz";
+
+    /// <summary>Items may have so many bytes when they are unpacked.</summary>
+    private const int LargestFile = 1 << 30;
 
     private static JsonSerializerOptions Form { get; } = new()
     {
@@ -64,7 +70,7 @@ public sealed class ResultFolder(string path)
 
     /// <summary>The items of a task that are done; a torn last line is none.</summary>
     /// <exception cref="GlmException">The file is damaged.</exception>
-    public IReadOnlyList<ItemResult> ReadItems(string task) => File.Exists(ItemFile(task)) ? Lines(task).Items : [];
+    public IReadOnlyList<ItemResult> ReadItems(string task) => File.Exists(ItemFile(task)) || File.Exists(ItemFile(task) + Packed) ? Lines(task).Items : [];
 
     /// <summary>Opens the items of a task for more, behind those of an earlier run of the same task.</summary>
     /// <param name="task">What the items are of.</param>
@@ -74,8 +80,9 @@ public sealed class ResultFolder(string path)
     {
         string file = ItemFile(task.Task);
         Directory.CreateDirectory(System.IO.Path.GetDirectoryName(file)!);
-        if (!File.Exists(file)) return new ItemWriter(file, task, [], 0);
+        if (!File.Exists(file) && !File.Exists(file + Packed)) return new ItemWriter(file, task, [], 0);
         var (header, items, length) = Lines(task.Task);
+        if (!File.Exists(file)) AtomicFile.Write(file, stream => stream.Write(Bytes(file)));
         if (header is not null && header != task)
             throw new GlmException($"{file}: expected items of {task}, found those of {header}: choose another --output, or remove the file");
         return new ItemWriter(file, task, items, header is null ? 0 : length);
@@ -88,7 +95,7 @@ public sealed class ResultFolder(string path)
     private (ItemHeader? Header, List<ItemResult> Items, long Length) Lines(string task)
     {
         string file = ItemFile(task);
-        byte[] bytes = File.ReadAllBytes(file);
+        byte[] bytes = Bytes(file);
         ItemHeader? header = null;
         var items = new List<ItemResult>();
         int start = 0;
@@ -104,6 +111,27 @@ public sealed class ResultFolder(string path)
                 throw new GlmException($"{file}: line {number}: expected the result of an item, found something else: {error.Message}", error);
             }
         return (header, items, start);
+    }
+
+    private static byte[] Bytes(string file)
+    {
+        if (File.Exists(file)) return File.ReadAllBytes(file);
+        using var memory = new MemoryStream();
+        try
+        {
+            using var stream = new GZipStream(File.OpenRead(file + Packed), CompressionMode.Decompress);
+            byte[] buffer = new byte[1 << 16];
+            for (int read; (read = stream.Read(buffer)) > 0;)
+            {
+                memory.Write(buffer, 0, read);
+                if (memory.Length > LargestFile) throw new GlmException($"{file}{Packed}: expected at most {LargestFile} bytes of text, found more");
+            }
+        }
+        catch (Exception error) when (error is IOException or InvalidDataException or UnauthorizedAccessException)
+        {
+            throw new GlmException($"{file}{Packed}: cannot be read: {error.Message}", error);
+        }
+        return memory.ToArray();
     }
 
     private T? ReadJson<T>(string name) where T : class

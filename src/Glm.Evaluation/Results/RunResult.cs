@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace Glm.Evaluation;
 
 /// <summary>What was run: <c>run.json</c>, written when a run begins and again when it ends.</summary>
@@ -23,4 +25,11 @@ public sealed record RunResult
 
     /// <summary>Tokens that the model read and wrote; null where the run did not end.</summary>
     public long? Tokens { get; init; }
+
+    /// <summary>Tokens per second at which the model reads prompts in batches, measured after the tasks; null where they were few, or the model runs elsewhere.</summary>
+    public double? ReadingSpeed { get; init; }
+
+    /// <summary>Tokens per second over all tasks.</summary>
+    [JsonIgnore]
+    public double? Speed => Seconds > 0 && Tokens is { } tokens ? tokens / Seconds : null;
 }

@@ -143,6 +143,9 @@ public enum AnswerExtraction
 
     /// <summary>The order of four parts (ChatGLM spec 15.2).</summary>
     Order,
+
+    /// <summary>As many words, or characters of scripts without spaces, as the target has.</summary>
+    SameLength,
 }
 
 /// <summary>How a record becomes a question.</summary>
@@ -177,4 +180,7 @@ public sealed record PromptDefinition
 
     /// <summary>What may be generated: one template that gives a text or a list, or several.</summary>
     public IReadOnlyList<Template> Targets { get; init; } = [];
+
+    /// <summary>What would be said without reading the question, for the metric <c>exact</c>.</summary>
+    public Template? Guess { get; init; }
 }

@@ -65,9 +65,9 @@ public static class TaskFile
                 Stop = yaml.Texts("stop") ?? [],
                 Form = module == OriginalModule.Lambada ? AnswerForm.Word : AnswerForm.Text,
             },
-            Extraction = yaml.Word("answer_form", "text", "line", "sentence", "best-answer", "order") switch
+            Extraction = yaml.Word("answer_form", "text", "line", "sentence", "best-answer", "order", "same-length") switch
             {
-                "line" => AnswerExtraction.Line, "sentence" => AnswerExtraction.Sentence, "best-answer" => AnswerExtraction.BestAnswer, "order" => AnswerExtraction.Order, _ => AnswerExtraction.None,
+                "line" => AnswerExtraction.Line, "sentence" => AnswerExtraction.Sentence, "best-answer" => AnswerExtraction.BestAnswer, "order" => AnswerExtraction.Order, "same-length" => AnswerExtraction.SameLength, _ => AnswerExtraction.None,
             },
             Stride = kind == TaskKind.LanguageModeling ? yaml.Number("generation_length", 1, 1 << 20) ?? 256 : yaml.Number("generation_length", 1, 1 << 20),
             Format = yaml.Word("format", [.. DataReader.Formats]),
@@ -190,6 +190,7 @@ public static class TaskFile
             Labels = yaml.Texts("labels") ?? task.Texts("labels"),
             Scores = Template(yaml, "scores") ?? Template(task, "scores"),
             Targets = Templates(yaml, "targets") ?? Templates(task, "targets") ?? [],
+            Guess = Template(yaml, "guess"),
         };
         // Asked for in any case, so that they are known.
         task.Ignore("choices", "label", "right_choice", "labels", "scores", "targets", "prompt", "prompts");

@@ -38,13 +38,16 @@ public static class TaskRunner
     /// <summary>Whether the data of a task is there.</summary>
     public static bool HasData(TaskDefinition task, TaskOptions options) => TaskData.IsThere(task, options.Data);
 
+    /// <summary>Whether a task takes a program that tells how toxic texts are, and none is given.</summary>
+    public static bool LacksScorer(TaskDefinition task, TaskOptions options) => task.Metrics.Contains("toxicity") && options.Scorer is null;
+
     /// <summary>Reads a task's data without asking a model.</summary>
     /// <returns>How many items there are, how much work they are roughly, and what could not be used.</returns>
     /// <exception cref="GlmException">Data is missing or empty.</exception>
     public static (int Items, long Work, IReadOnlyList<string> Faults) Check(TaskDefinition task, TaskOptions options)
     {
         var data = TaskData.Load(task, options.Data, options.Shots, options.Limit);
-        if (task.Metrics.Contains("toxicity") && options.Scorer is null)
+        if (LacksScorer(task, options))
             throw new GlmException($"{task.File}: {task.Title}: expected a program that tells how toxic texts are (--scorer COMMAND), found none");
         return (data.Files.Sum(file => file.Items.Count), data.Files.Sum(file => file.Items.Sum(item => item.Weight)), [.. data.Files.SelectMany(file => file.Faults).Distinct()]);
     }
@@ -119,12 +122,15 @@ public static class TaskRunner
         }
     }
 
+    /// <summary>Sums of float32 numbers are not better than this, and shorter in files.</summary>
+    private static IReadOnlyList<double>? Rounded(IReadOnlyList<double>? scores) => scores is null ? null : [.. scores.Select(score => Math.Round(score, 5))];
+
     /// <summary>A name, or the hash of one that is a text of the data set.</summary>
     private static string? Short(string? name) => name is not { Length: > 32 } ? name : Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(name)))[..16];
 
     private static ItemResult Chosen(ItemResult result, TaskItem item, ChoiceScores scores, bool isGraded)
     {
-        var chosen = result with { Label = item.Label, Choices = item.Choices.Count, Prediction = scores.Prediction, Scores = scores.Scores, ChoiceTokens = scores.Tokens };
+        var chosen = result with { Label = item.Label, Choices = item.Choices.Count, Prediction = scores.Prediction, Scores = Rounded(scores.Scores), ChoiceTokens = scores.Tokens };
         if (!isGraded || item.Label is null) return chosen;
         var grades = item.Grades ?? [.. item.Choices.Select((_, i) => i == item.Label ? 1.0 : 0)];
         return chosen with { Values = new Dictionary<string, double> { ["grade"] = scores.Prediction < 0 ? 0 : grades[scores.Prediction], ["chance"] = grades.Average() } };
@@ -132,7 +138,7 @@ public static class TaskRunner
 
     private static ItemResult Generated(ItemResult result, TaskItem item, Generation texts, TaskDefinition task, TaskOptions options, CancellationToken cancellation)
     {
-        string answer = AnswerExtractor.Of(texts.Text, task.Extraction, item.Answers);
+        string answer = task.Extraction == AnswerExtraction.SameLength ? TextUnits.First(texts.Text, TextUnits.Of(item.Targets[0]).Count) : AnswerExtractor.Of(texts.Text, task.Extraction, item.Answers);
         var values = new Dictionary<string, double>();
         foreach (string metric in task.Metrics)
             switch (metric)
@@ -140,11 +146,18 @@ public static class TaskRunner
                 case "EM": values[metric] = AnswerText.ExactMatch(answer, item.Targets); break;
                 case "F1": values[metric] = AnswerText.F1(answer, item.Targets); break;
                 case "F1_characters": values[metric] = AnswerText.CharacterF1(answer, item.Targets); break;
-                case "Accuracy": values[metric] = item.Targets.Any(target => target.Trim() == answer.Trim()) ? 1 : 0; break;
-                case "normalized": (values["grade"], values["chance"]) = (item.Targets.Any(target => target.Trim() == answer.Trim()) ? 1 : 0, 0); break;
+                case "Accuracy": values[metric] = Is(answer); break;
+                case "BLEU":
+                    foreach (var (name, value) in Bleu.Counts(answer, item.Targets)) values[name] = value;
+                    break;
+                case ExactMetric.Key: (values[metric], values[ExactMetric.GuessKey]) = (Is(answer), item.Guess is { } guess ? Is(guess) : 0); break;
+                case var _ when VarietyMetrics.Names.Contains(metric): values[metric] = VarietyMetrics.Of(metric, answer, item.Targets[0]); break;
+                case "normalized": (values["grade"], values["chance"]) = (Is(answer), 0); break;
                 case "toxicity": values[metric] = options.Scorer!([.. texts.Texts.Select(text => AnswerExtractor.Of(text, task.Extraction, item.Answers))], cancellation).Average(); break;
             }
         return result with { Values = values, Choices = item.Answers, Generated = options.KeepTexts ? texts.Texts : null };
+
+        double Is(string text) => item.Targets.Any(target => target.Trim() == text.Trim()) ? 1 : 0;
     }
 
     /// <summary>Answers that come soon after one another are saved together.</summary>

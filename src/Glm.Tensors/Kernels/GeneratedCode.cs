@@ -6,16 +6,23 @@ namespace Glm.Tensors;
 /// <summary>Functions generated at run time for instructions that .NET has no intrinsics for.</summary>
 internal static unsafe class GeneratedCode
 {
-    /// <summary>Rounds of <see cref="VnniLoop"/>.</summary>
-    public const int VnniRounds = 200_000;
+    private const int Rounds = 200_000;
 
     /// <summary>Operations (multiply and add count as two) of a call of <see cref="VnniLoop"/>.</summary>
-    public const double VnniOperations = VnniRounds * 10.0 * 64 * 2;
+    public const double VnniOperations = Rounds * 10.0 * 64 * 2;
 
-    private static readonly Lazy<nint> Vnni = new(() => Place(MakeVnniLoop()));
+    /// <summary>The same of a call of <see cref="BFloat16Loop"/>.</summary>
+    public const double BFloat16Operations = Rounds * 10.0 * 32 * 2;
+
+    private static readonly Lazy<nint> Vnni = new(() => Place(MakeLoop((a, chain) => a.vpdpbusd(chain, zmm31, zmm31))));
+
+    private static readonly Lazy<nint> BFloat16 = new(() => Place(MakeLoop((a, chain) => a.vdpbf16ps(chain, zmm31, zmm31))));
 
     /// <summary>Ten independent chains of VNNI in registers: as much of it as a processor can do.</summary>
     public static delegate* unmanaged<void> VnniLoop => (delegate* unmanaged<void>)Vnni.Value;
+
+    /// <summary>Ten chains of VDPBF16PS.</summary>
+    public static delegate* unmanaged<void> BFloat16Loop => (delegate* unmanaged<void>)BFloat16.Value;
 
     /// <summary>Assembles code and makes it executable.</summary>
     /// <exception cref="GlmException">The system gives no more memory for code.</exception>
@@ -27,16 +34,16 @@ internal static unsafe class GeneratedCode
         return address != 0 ? address : throw new GlmException("the system gives no memory for generated code; GLM_ISA=avx512 does without");
     }
 
-    private static Assembler MakeVnniLoop()
+    private static Assembler MakeLoop(Action<Assembler, AssemblerRegisterZMM> multiply)
     {
         var a = new Assembler(64);
         AssemblerRegisterZMM[] chains = [zmm16, zmm17, zmm18, zmm19, zmm20, zmm21, zmm22, zmm23, zmm24, zmm25];
         foreach (var chain in chains) a.vpxord(chain, chain, chain);
         a.vpxord(zmm31, zmm31, zmm31);
-        a.mov(eax, VnniRounds);
+        a.mov(eax, Rounds);
         Label loop = a.CreateLabel();
         a.Label(ref loop);
-        foreach (var chain in chains) a.vpdpbusd(chain, zmm31, zmm31);
+        foreach (var chain in chains) multiply(a, chain);
         a.dec(eax);
         a.jnz(loop);
         a.vzeroupper();

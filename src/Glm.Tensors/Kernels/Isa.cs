@@ -23,13 +23,14 @@ public enum CodeExtension
 
     /// <summary>AVX-512 VNNI: four products of bytes added up per 32-bit lane.</summary>
     Vnni,
+
+    /// <summary>VNNI and AVX-512 BF16: two products of bfloat16 numbers added to a binary32 lane.</summary>
+    BFloat16,
 }
 
 /// <summary>Which instruction set the kernels of this process use; chosen once, at the first use.</summary>
 public static class Isa
 {
-    private const string VnniName = "vnni";
-
     private static readonly Lazy<InstructionSet> Chosen = new(() => Choose(Environment.GetEnvironmentVariable("GLM_ISA")));
 
     private static readonly Lazy<CodeExtension> ChosenExtension = new(() => ChooseExtension(Environment.GetEnvironmentVariable("GLM_ISA")));
@@ -42,28 +43,43 @@ public static class Isa
     public static CodeExtension Extension => ChosenExtension.Value;
 
     /// <summary>What the kernels of this process use, as <c>GLM_ISA</c> would name it.</summary>
-    public static string CurrentName => Extension == CodeExtension.Vnni ? VnniName : Name(Current);
+    public static string CurrentName => Extension == CodeExtension.None ? Name(Current) : Name(Extension);
 
     /// <summary>The sets that this machine has, the best one last.</summary>
     public static IReadOnlyList<InstructionSet> Available { get; } = [.. Enum.GetValues<InstructionSet>().Where(IsSupported)];
 
-    /// <summary>The name that <c>GLM_ISA</c> takes: portable, avx2 or avx512; vnni stands for avx512 and generated code.</summary>
+    /// <summary>The name that <c>GLM_ISA</c> takes: portable, avx2 or avx512; vnni and bf16 stand for avx512 and generated code.</summary>
     public static string Name(InstructionSet isa) => isa.ToString().ToLowerInvariant();
+
+    private static string Name(CodeExtension extension) => extension == CodeExtension.BFloat16 ? "bf16" : "vnni";
 
     internal static InstructionSet Choose(string? wanted)
     {
-        if (string.IsNullOrEmpty(wanted) || (wanted == VnniName && HasVnni)) return Available[^1];
+        if (string.IsNullOrEmpty(wanted) || Extensions.Any(extension => Name(extension) == wanted)) return Available[^1];
         foreach (InstructionSet isa in Available)
             if (Name(isa) == wanted) return isa;
-        throw new GlmException($"GLM_ISA: expected one of {string.Join(", ", [.. Available.Select(Name), .. HasVnni ? [VnniName] : Array.Empty<string>()])} (what this machine has), found '{wanted}'");
+        throw new GlmException($"GLM_ISA: expected one of {string.Join(", ", [.. Available.Select(Name), .. Extensions.Select(Name)])} (what this machine has), found '{wanted}'");
     }
 
     private static CodeExtension ChooseExtension(string? wanted) =>
-        HasVnni && (string.IsNullOrEmpty(wanted) || wanted == VnniName) ? CodeExtension.Vnni : CodeExtension.None;
+        string.IsNullOrEmpty(wanted) ? Extensions.LastOrDefault() : Extensions.FirstOrDefault(extension => Name(extension) == wanted);
+
+    /// <summary>What code can be generated for on this machine, the most last.</summary>
+    private static IEnumerable<CodeExtension> Extensions
+    {
+        get
+        {
+            if (HasVnni) yield return CodeExtension.Vnni;
+            if (HasBFloat16) yield return CodeExtension.BFloat16;
+        }
+    }
 
     /// <summary>CPUID leaf 7, ECX bit 11; and memory that may hold code (see <see cref="ExecutableMemory"/>).</summary>
     internal static bool HasVnni { get; } =
         IsSupported(InstructionSet.Avx512) && (X86Base.CpuId(7, 0).Ecx & 1 << 11) != 0 && ExecutableMemory.IsAllowed;
+
+    /// <summary>VNNI, and CPUID leaf 7, subleaf 1, EAX bit 5.</summary>
+    internal static bool HasBFloat16 { get; } = HasVnni && (X86Base.CpuId(7, 1).Eax & 1 << 5) != 0;
 
     private static bool IsSupported(InstructionSet isa) => isa switch
     {

@@ -9,6 +9,9 @@ namespace Glm.Tensors;
 /// threads and the blocking of rows and columns.
 /// </para>
 /// <para>
+/// <see cref="Arithmetic.BFloat16"/> rounds what is multiplied and is twice as fast; its sums depend on shapes alone too.
+/// </para>
+/// <para>
 /// Products of few rows with rows of a weight go to <see cref="RowDots"/>, which sums in another order.
 /// </para>
 /// <para>
@@ -23,9 +26,9 @@ internal static unsafe class MatMul
     /// contiguous. A 16-bit <paramref name="c"/> needs <paramref name="beta"/> = 0, which never reads it.
     /// <paramref name="bias"/> [N] may be null.
     /// </summary>
-    public static void Multiply(Workers workers, in Matrix a, in Matrix b, in Matrix c, float alpha, float beta, float* bias, InstructionSet isa)
+    public static void Multiply(Workers workers, in Matrix a, in Matrix b, in Matrix c, float alpha, float beta, float* bias, InstructionSet isa, Arithmetic arithmetic = Arithmetic.Float32)
     {
-        var product = new Product(a, b, c, alpha, beta, bias, isa);
+        var product = new Product(a, b, c, alpha, beta, bias, isa, arithmetic);
         if (c.Rows == 0 || c.Columns == 0) return;
         if (RowDots.Fits(product))
         {
@@ -46,9 +49,9 @@ internal static unsafe class MatMul
     }
 
     /// <summary>The same on the calling thread alone, with its own scratch memory; for use inside parallel loops.</summary>
-    public static void MultiplySingle(Scratch scratch, in Matrix a, in Matrix b, in Matrix c, float alpha, float beta, float* bias, InstructionSet isa)
+    public static void MultiplySingle(Scratch scratch, in Matrix a, in Matrix b, in Matrix c, float alpha, float beta, float* bias, InstructionSet isa, Arithmetic arithmetic = Arithmetic.Float32)
     {
-        var product = new Product(a, b, c, alpha, beta, bias, isa);
+        var product = new Product(a, b, c, alpha, beta, bias, isa, arithmetic);
         if (c.Rows == 0 || c.Columns == 0) return;
         if (RowDots.Fits(product))
         {

@@ -26,13 +26,15 @@ internal static unsafe class Packing
     /// </summary>
     public static void Pack(in Matrix m, nint row, int lanes, nint column, int depth, int width, float* target, float* stage, InstructionSet isa)
     {
-        bool lanesAreContiguous = m.Scales is null ? m.RowStride == 1 && m.ColumnStride != 1 && !m.Type.IsBlock() : m.ScaledByColumn;
-        if (lanesAreContiguous)
+        if (LanesAreContiguous(m))
             CopyLanes(m.Transposed, column, depth, row, lanes, width, target, stage, isa);
         else
             for (int lane = 0; lane < lanes; lane += width, target += (nint)depth * width)
                 TransposePanel(m, row + lane, Math.Min(width, lanes - lane), column, depth, width, target, stage, isa);
     }
+
+    /// <summary>Whether the rows of one column lie one after another, so that a matrix is read column by column.</summary>
+    internal static bool LanesAreContiguous(in Matrix m) => m.Scales is null ? m.RowStride == 1 && m.ColumnStride != 1 && !m.Type.IsBlock() : m.ScaledByColumn;
 
     /// <summary>The lanes of one k are contiguous: they are cut into the pieces of all panels, so that memory is read in long runs.</summary>
     private static void CopyLanes(Matrix m, nint row, int depth, nint column, int lanes, int width, float* target, float* stage, InstructionSet isa)
@@ -47,7 +49,7 @@ internal static unsafe class Packing
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void CutRow(float* source, int lanes, int width, float* target, nint panelSize)
+    internal static void CutRow(float* source, int lanes, int width, float* target, nint panelSize)
     {
         for (; lanes >= width; lanes -= width, source += width, target += panelSize)
             for (int lane = 0; lane < width; lane += 4) Vector128.Load(source + lane).Store(target + lane);
@@ -73,7 +75,7 @@ internal static unsafe class Packing
     }
 
     /// <summary>target[k * width + lane] = source[lane * stride + k]</summary>
-    private static void Transpose(float* source, nint stride, int lanes, int depth, int width, float* target)
+    internal static void Transpose(float* source, nint stride, int lanes, int depth, int width, float* target)
     {
         // A chunk of the panel stays in the first-level cache while its groups of four lanes are filled.
         for (int done = 0; done < depth; done += StageDepth)

@@ -5,6 +5,19 @@ namespace Glm.Tensors;
 /// <summary>Rows and columns of a microkernel's tile.</summary>
 internal readonly record struct TileShape(int Rows, int Columns);
 
+/// <summary>What numbers a <see cref="Product"/> multiplies; sums are binary32.</summary>
+internal enum Arithmetic
+{
+    /// <summary>Both matrices as binary32.</summary>
+    Float32,
+
+    /// <summary>
+    /// Both matrices rounded to bfloat16, by <see cref="PairKernel"/>: two k at a time, so sums do not have the bits that <see cref="MatMul"/> defines. Needs
+    /// <see cref="CodeExtension.BFloat16"/>.
+    /// </summary>
+    BFloat16,
+}
+
 /// <summary>
 /// One block of k and one block of columns of a <see cref="Product"/>: the panels of B that are packed, multiplied by all rows
 /// of A, and then given up.
@@ -18,6 +31,9 @@ internal readonly unsafe struct Step
     /// <summary>First k, and how many.</summary>
     public required int K { get; init; }
     public required int Depth { get; init; }
+
+    /// <summary>32-bit elements of a lane in a packed panel: <see cref="Depth"/>, or half of it where each holds two bfloat16 numbers.</summary>
+    public required int PackedDepth { get; init; }
 
     public required bool IsFirst { get; init; }
     public required bool IsLast { get; init; }
@@ -42,17 +58,18 @@ internal readonly unsafe struct Product
     /// <summary>Columns of packed B that stay in the second-level cache while the panels of A run over them.</summary>
     private const int CachedColumns = 256;
 
-    /// <summary>The longest block of k: a panel of A of this depth stays in the first-level cache.</summary>
+    /// <summary>The longest block of k, in packed elements: a panel of A of this depth stays in the first-level cache.</summary>
     private const int MaxDepth = 384;
 
     public readonly Matrix A, Right, C;
     public readonly InstructionSet Isa;
     public readonly TileShape Shape;
+    public readonly Arithmetic Arithmetic;
     private readonly float alpha, beta;
     private readonly float* bias;
     private readonly int depth;
 
-    public Product(in Matrix a, in Matrix b, in Matrix c, float alpha, float beta, float* bias, InstructionSet isa)
+    public Product(in Matrix a, in Matrix b, in Matrix c, float alpha, float beta, float* bias, InstructionSet isa, Arithmetic arithmetic = Arithmetic.Float32)
     {
         if (a.Rows != c.Rows || b.Columns != c.Columns || a.Columns != b.Rows)
             throw new ArgumentException($"shapes [{a.Rows}, {a.Columns}] x [{b.Rows}, {b.Columns}] do not give [{c.Rows}, {c.Columns}]");
@@ -65,6 +82,7 @@ internal readonly unsafe struct Product
         this.beta = beta;
         this.bias = bias;
         Isa = isa;
+        Arithmetic = arithmetic;
         Shape = isa switch
         {
             InstructionSet.Avx512 => new(12, 2 * Lanes512.Count),
@@ -72,7 +90,8 @@ internal readonly unsafe struct Product
             _ => new(4, 3 * Lanes128.Count),
         };
         // Equal blocks, a function of K alone. Even, so that a block begins with a whole byte of 4-bit weights.
-        DepthBlocks = Math.Max(1, (a.Columns + MaxDepth - 1) / MaxDepth);
+        int maxDepth = arithmetic == Arithmetic.BFloat16 ? 2 * MaxDepth : MaxDepth;
+        DepthBlocks = Math.Max(1, (a.Columns + maxDepth - 1) / maxDepth);
         depth = ((a.Columns + DepthBlocks - 1) / DepthBlocks + 1) & ~1;
     }
 
@@ -92,10 +111,11 @@ internal readonly unsafe struct Product
             Columns = columns,
             K = k,
             Depth = Math.Min(depth, A.Columns - k),
+            PackedDepth = PackedDepth(Math.Min(depth, A.Columns - k)),
             IsFirst = block == 0,
             IsLast = block == DepthBlocks - 1,
             Panels = panels,
-            Right = scratch.Right((nint)panels * Shape.Columns * depth),
+            Right = scratch.Right((nint)panels * Shape.Columns * PackedDepth(depth)),
             Sums = C.Type != DType.Float32 && DepthBlocks > 1 ? scratch.Sums((nint)C.Rows * columns) : null,
         };
     }
@@ -104,34 +124,72 @@ internal readonly unsafe struct Product
     public void PackRight(in Step step, int first, int last, Scratch scratch)
     {
         int column = first * Shape.Columns;
-        Packing.Pack(Right, step.Column + column, Math.Min(last * Shape.Columns, step.Columns) - column, step.K, step.Depth,
-            Shape.Columns, RightPanel(step, first), scratch.Stage, Isa);
+        Pack(Right, step.Column + column, Math.Min(last * Shape.Columns, step.Columns) - column, step, Shape.Columns, RightPanel(step, first), scratch.Stage);
     }
 
     /// <summary>Packs rows of A and multiplies them by the packed panels [first, last) of B.</summary>
     public void MultiplyRows(in Step step, int row, int rows, int first, int last, Scratch scratch)
     {
-        nint panelSize = (nint)Shape.Rows * step.Depth;
-        float* left = scratch.Left((nint)(rows + Shape.Rows) * step.Depth), tile = scratch.Tile;
-        Packing.Pack(A, row, rows, step.K, step.Depth, Shape.Rows, left, scratch.Stage, Isa);
+        nint panelSize = (nint)Shape.Rows * step.PackedDepth;
+        float* left = scratch.Left((nint)(rows + Shape.Rows) * step.PackedDepth), tile = scratch.Tile;
+        Pack(A, row, rows, step, Shape.Rows, left, scratch.Stage);
 
+        bool isDirect = TryStoreDirectly(step, out PairStore store);
         for (int start = first; start < last; start += PanelsAtOnce)
         {
             int end = Math.Min(start + PanelsAtOnce, last);
             float* panelOfA = left;
             for (int r = 0; r < rows; r += Shape.Rows, panelOfA += panelSize)
+            {
+                bool isWhole = isDirect && rows - r >= Shape.Rows;
                 for (int panel = start; panel < end; panel++)
                 {
-                    MultiplyTile(step.Depth, panelOfA, RightPanel(step, panel), tile);
-                    StoreTile(step, tile, row + r, Math.Min(Shape.Rows, rows - r), panel * Shape.Columns);
+                    int column = panel * Shape.Columns;
+                    if (isWhole && step.Columns - column >= Shape.Columns)
+                    {
+                        MultiplyPairs(step, store, panelOfA, panel, row + r);
+                        continue;
+                    }
+                    MultiplyTile(step.PackedDepth, panelOfA, RightPanel(step, panel), tile);
+                    StoreTile(step, tile, row + r, Math.Min(Shape.Rows, rows - r), column);
                 }
+            }
         }
     }
 
-    private float* RightPanel(in Step step, int panel) => step.Right + (nint)panel * Shape.Columns * step.Depth;
+    /// <summary>How a kernel of pairs can bring a whole tile to its place itself, if it can.</summary>
+    private bool TryStoreDirectly(in Step step, out PairStore store)
+    {
+        float added = step.IsFirst ? beta : 1;
+        store = (added != 0 ? PairStore.Add : 0) | (step.IsLast && bias is not null ? PairStore.Bias : 0) | (C.Type == DType.BFloat16 ? PairStore.Narrow : 0);
+        return Arithmetic == Arithmetic.BFloat16 && (C.Type == DType.Float32 ? added is 0 or 1 : C.Type == DType.BFloat16 && step.IsFirst && step.IsLast);
+    }
+
+    private void MultiplyPairs(in Step step, PairStore store, float* panelOfA, int panel, int row)
+    {
+        int column = step.Column + panel * Shape.Columns;
+        var target = new PairTarget { C = C.At(row, column), Stride = C.RowStride * C.ElementBits / 8, Bias = bias + column, Alpha = alpha };
+        PairKernel.Get(store)(step.PackedDepth, panelOfA, RightPanel(step, panel), &target);
+    }
+
+    private int PackedDepth(int depth) => Arithmetic == Arithmetic.BFloat16 ? (depth + 1) / 2 : depth;
+
+    private float* RightPanel(in Step step, int panel) => step.Right + (nint)panel * Shape.Columns * step.PackedDepth;
+
+    private void Pack(in Matrix m, int row, int lanes, in Step step, int width, float* target, float* stage)
+    {
+        if (Arithmetic == Arithmetic.BFloat16) PairPacking.Pack(m, row, lanes, step.K, step.Depth, width, target, stage);
+        else Packing.Pack(m, row, lanes, step.K, step.Depth, width, target, stage, Isa);
+    }
 
     private void MultiplyTile(nint depth, float* a, float* b, float* tile)
     {
+        if (Arithmetic == Arithmetic.BFloat16)
+        {
+            var target = new PairTarget { C = tile, Stride = Shape.Columns * sizeof(float), Alpha = 1 };
+            PairKernel.Get(PairStore.None)(depth, a, b, &target);
+            return;
+        }
         switch (Isa)
         {
             case InstructionSet.Avx512: MicroKernel.Run12x2<Vector512<float>, Lanes512>(depth, a, b, tile); break;

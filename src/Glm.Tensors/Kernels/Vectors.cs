@@ -1,10 +1,11 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Glm.Tensors;
 
 /// <summary>
-/// Loops over one vector of float32. A last part shorter than sixteen is done through a padded copy, so every element goes through the
+/// Loops over one vector of float32. A last part shorter than sixteen is masked, so every element goes through the
 /// same arithmetic wherever it stands.
 /// </summary>
 internal static unsafe class Vectors
@@ -16,20 +17,31 @@ internal static unsafe class Vectors
     public static Vector512<float> Load(float* source, int count, float fill = 0)
     {
         if (count >= Width) return Vector512.Load(source);
-        float* padded = stackalloc float[Width];
-        for (int i = 0; i < Width; i++) padded[i] = i < count ? source[i] : fill;
-        return Vector512.Load(padded);
+        return Avx512F.IsSupported ? Avx512F.MaskLoad(source, First(count), Vector512.Create(fill)) : LoadPart(source, count, fill);
     }
 
     /// <summary>Stores up to sixteen elements.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(Vector512<float> value, float* destination, int count)
     {
-        if (count >= Width)
-        {
-            value.Store(destination);
-            return;
-        }
+        if (count >= Width) value.Store(destination);
+        else if (Avx512F.IsSupported) Avx512F.MaskStore(destination, First(count), value);
+        else StorePart(value, destination, count);
+    }
+
+    /// <summary>A mask of the first elements.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> First(int count) => Vector512.LessThan(Vector512<int>.Indices, Vector512.Create(count)).AsSingle();
+
+    private static Vector512<float> LoadPart(float* source, int count, float fill)
+    {
+        float* padded = stackalloc float[Width];
+        for (int i = 0; i < Width; i++) padded[i] = i < count ? source[i] : fill;
+        return Vector512.Load(padded);
+    }
+
+    private static void StorePart(Vector512<float> value, float* destination, int count)
+    {
         for (int i = 0; i < count; i++) destination[i] = value[i];
     }
 
@@ -46,9 +58,15 @@ internal static unsafe class Vectors
     {
         var max = Vector512.Create(float.NegativeInfinity);
         for (int i = 0; i < n; i += Width) max = Vector512.Max(max, Load(x + i, n - i, float.NegativeInfinity));
-        float result = float.NegativeInfinity;
-        for (int i = 0; i < Width; i++) result = MathF.Max(result, max[i]);
-        return result;
+        return Max(max);
+    }
+
+    /// <summary>The largest of the lanes; not a number if one is not.</summary>
+    public static float Max(Vector512<float> x)
+    {
+        Vector256<float> half = Vector256.Max(x.GetLower(), x.GetUpper());
+        Vector128<float> quarter = Vector128.Max(half.GetLower(), half.GetUpper());
+        return MathF.Max(MathF.Max(quarter[0], quarter[1]), MathF.Max(quarter[2], quarter[3]));
     }
 
     /// <summary>Sum of x[i] y[i].</summary>
@@ -74,35 +92,6 @@ internal static unsafe class Vectors
             var value = va * Load(x + i, n - i);
             if (b != 0) value = Vector512.FusedMultiplyAdd(vb, Load(y + i, n - i), value);
             Store(value, y + i, n - i);
-        }
-    }
-
-    /// <summary>y[i] += sum over j of w[j] x[j, i], x [<paramref name="rows"/>, <paramref name="n"/>]: sums by fused multiply-add, j ascending from zero.</summary>
-    public static void AddWeightedRows(float* w, float* x, int rows, float* y, int n)
-    {
-        int i = 0;
-        for (; i + 4 * Width <= n; i += 4 * Width)
-        {
-            Vector512<float> sum0 = Vector512<float>.Zero, sum1 = sum0, sum2 = sum0, sum3 = sum0;
-            for (int j = 0; j < rows; j++)
-            {
-                float* row = x + (long)j * n + i;
-                var weight = Vector512.Create(w[j]);
-                sum0 = Vector512.FusedMultiplyAdd(weight, Vector512.Load(row), sum0);
-                sum1 = Vector512.FusedMultiplyAdd(weight, Vector512.Load(row + Width), sum1);
-                sum2 = Vector512.FusedMultiplyAdd(weight, Vector512.Load(row + 2 * Width), sum2);
-                sum3 = Vector512.FusedMultiplyAdd(weight, Vector512.Load(row + 3 * Width), sum3);
-            }
-            (Vector512.Load(y + i) + sum0).Store(y + i);
-            (Vector512.Load(y + i + Width) + sum1).Store(y + i + Width);
-            (Vector512.Load(y + i + 2 * Width) + sum2).Store(y + i + 2 * Width);
-            (Vector512.Load(y + i + 3 * Width) + sum3).Store(y + i + 3 * Width);
-        }
-        for (; i < n; i += Width)
-        {
-            var sum = Vector512<float>.Zero;
-            for (int j = 0; j < rows; j++) sum = Vector512.FusedMultiplyAdd(Vector512.Create(w[j]), Load(x + (long)j * n + i, n - i), sum);
-            Store(Load(y + i, n - i) + sum, y + i, n - i);
         }
     }
 

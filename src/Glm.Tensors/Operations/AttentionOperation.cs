@@ -205,6 +205,6 @@ public static unsafe class AttentionOperation
             tensor.AsMatrix().Part(segment.Start + begin, column, rows, layout.HeadSize);
 
         private void Multiply(Matrix a, Matrix b, Matrix c, float alpha, float beta, int worker) =>
-            MatMul.MultiplySingle(context.Packing(worker), a, b, c, alpha, beta, null, Isa.Current);
+            MatMul.MultiplySingle(context.Packing(worker), a, b, c, alpha, beta, null, Isa.Current, context.Arithmetic);
     }
 }

@@ -46,7 +46,7 @@ public static unsafe class LinearOperation
             {
                 var dw = context.GradientOf(weight, out bool first);
                 MatMul.Multiply(
-                    context.Workers, dy.AsMatrix().Transposed, x.AsMatrix(), dw.AsMatrix(), weightGradientScale, first ? 0 : 1, null, Isa.Current);
+                    context.Workers, dy.AsMatrix().Transposed, x.AsMatrix(), dw.AsMatrix(), weightGradientScale, first ? 0 : 1, null, Isa.Current, context.Arithmetic);
             }
             if (biasWanted) AddColumnSums(context, dy, bias!);
         });
@@ -89,7 +89,7 @@ public static unsafe class LinearOperation
 
         void Add(in Matrix rows, int begin)
         {
-            MatMul.Multiply(context.Workers, dy.AsMatrix().Part(0, begin, dy.Rows, rows.Rows), rows, dx.AsMatrix(), 1, first ? 0 : 1, null, Isa.Current);
+            MatMul.Multiply(context.Workers, dy.AsMatrix().Part(0, begin, dy.Rows, rows.Rows), rows, dx.AsMatrix(), 1, first ? 0 : 1, null, Isa.Current, context.Arithmetic);
             first = false;
         }
     }
@@ -102,7 +102,7 @@ public static unsafe class LinearOperation
         else if (weight.Streamed is { } streamed)
             MultiplyPieces(context, x, weight, streamed, bias, y);
         else
-            MatMul.Multiply(context.Workers, x.AsMatrix(), weight.AsMatrix().Transposed, y.AsMatrix(), 1, 0, bias, Isa.Current);
+            MatMul.Multiply(context.Workers, x.AsMatrix(), weight.AsMatrix().Transposed, y.AsMatrix(), 1, 0, bias, Isa.Current, context.Arithmetic);
     }
 
     /// <summary>The same for a weight that is read from its file, some rows at a time.</summary>
@@ -115,7 +115,7 @@ public static unsafe class LinearOperation
             try
             {
                 MatMul.Multiply(
-                    context.Workers, x.AsMatrix(), rows.Transposed, y.AsMatrix().Part(0, first, y.Rows, last - first), 1, 0, bias is null ? null : bias + first, Isa.Current);
+                    context.Workers, x.AsMatrix(), rows.Transposed, y.AsMatrix().Part(0, first, y.Rows, last - first), 1, 0, bias is null ? null : bias + first, Isa.Current, context.Arithmetic);
             }
             finally
             {

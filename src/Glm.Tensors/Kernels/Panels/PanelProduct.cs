@@ -51,7 +51,7 @@ internal readonly unsafe struct PanelProduct
         this.isa = isa;
         tiles = (x.Rows + InputTile.MaxRows - 1) / InputTile.MaxRows;
         tileRows = tiles == 0 ? 0 : (x.Rows + tiles - 1) / tiles;
-        if (extension != CodeExtension.Vnni || tiles == 0) return;
+        if (extension < CodeExtension.Vnni || tiles == 0) return;
         wholeTile = VnniPanelKernels.Get(ShapeOf(0));
         lastTile = VnniPanelKernels.Get(ShapeOf(tiles - 1));
     }

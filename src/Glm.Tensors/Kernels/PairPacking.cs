@@ -1,0 +1,96 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace Glm.Tensors;
+
+/// <summary>
+/// <see cref="Packing"/> for products of bfloat16: numbers are rounded to it, and a 32-bit element of a panel holds those of two successive columns (k), the first in
+/// its lower half; zero beyond the last. For 512-bit vectors.
+/// </summary>
+internal static unsafe class PairPacking
+{
+    /// <summary>Pairs of columns that are transposed at a time.</summary>
+    private const int StagePairs = Packing.StageSize / Packing.MaxWidth;
+
+    /// <summary>As <see cref="Packing.Pack"/>; a panel is [(depth + 1) / 2, width].</summary>
+    public static void Pack(in Matrix m, nint row, int lanes, nint column, int depth, int width, float* target, float* stage)
+    {
+        int pairs = (depth + 1) / 2;
+        if (Packing.LanesAreContiguous(m))
+            CopyLanes(m.Transposed, column, depth, row, lanes, width, target, stage);
+        else
+            for (int lane = 0; lane < lanes; lane += width, target += (nint)pairs * width)
+                TransposePanel(m, row + lane, Math.Min(width, lanes - lane), column, depth, width, target, stage);
+    }
+
+    /// <summary>The numbers of a lane lie one after another, as pairs already or after rounding.</summary>
+    private static void TransposePanel(in Matrix m, nint row, int lanes, nint column, int depth, int width, float* target, float* stage)
+    {
+        if (m.Type == DType.BFloat16 && m.ColumnStride == 1 && m.RowStride % 2 == 0 && depth % 2 == 0)
+        {
+            Packing.Transpose((float*)m.At(row, column), m.RowStride / 2, lanes, depth / 2, width, target);
+            return;
+        }
+        float* values = stackalloc float[2 * StagePairs];
+        for (int done = 0; done < depth; done += 2 * StagePairs, target += (nint)StagePairs * width)
+        {
+            int part = Math.Min(2 * StagePairs, depth - done);
+            for (int lane = 0; lane < lanes; lane++)
+            {
+                var pairs = (ushort*)(stage + lane * StagePairs);
+                float* source = Row(m, row + lane, column + done, part, values);
+                Conversion.Narrow(source, pairs, DType.BFloat16, part, InstructionSet.Avx512);
+                if (part % 2 != 0) pairs[part] = 0;
+            }
+            Packing.Transpose(stage, StagePairs, lanes, (part + 1) / 2, width, target);
+        }
+    }
+
+    /// <summary>The lanes of one k are contiguous: those of two are interleaved.</summary>
+    private static void CopyLanes(Matrix m, nint row, int depth, nint column, int lanes, int width, float* target, float* stage)
+    {
+        for (int k = 0; k < depth; k += 2, target += width)
+        {
+            bool isLast = k + 1 == depth;
+            if (m.Type == DType.BFloat16 && m.ColumnStride == 1)
+                Interleave((ushort*)m.At(row + k, column), isLast ? null : (ushort*)m.At(row + k + 1, column), lanes, stage);
+            else
+                Interleave(Row(m, row + k, column, lanes, stage), isLast ? null : Row(m, row + k + 1, column, lanes, stage + Packing.StageSize / 2), lanes, stage);
+            Packing.CutRow(stage, lanes, width, target, (nint)(depth + 1) / 2 * width);
+        }
+    }
+
+    /// <summary>Part of a row as binary32, in its place or in <paramref name="values"/>.</summary>
+    private static float* Row(in Matrix m, nint row, nint column, int count, float* values)
+    {
+        if (m.Type == DType.Float32 && m.ColumnStride == 1) return (float*)m.At(row, column);
+        Elements.Load(m, row, column, count, values, InstructionSet.Avx512);
+        return values;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Interleave(ushort* first, ushort* second, int count, float* target)
+    {
+        int i = 0;
+        if (second != null)
+            for (; i + Vector512<float>.Count <= count; i += Vector512<float>.Count)
+                Lanes512.Store(Lanes512.Or(Lanes512.LoadUInt16(first + i), Lanes512.ShiftLeft(Lanes512.LoadUInt16(second + i), 16)), target + i);
+        for (; i < count; i++) ((uint*)target)[i] = first[i] | (second == null ? 0 : (uint)second[i] << 16);
+    }
+
+    /// <summary><paramref name="target"/> may be <paramref name="first"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Interleave(float* first, float* second, int count, float* target)
+    {
+        int i = 0;
+        if (second != null)
+            for (; i + Vector512<float>.Count <= count; i += Vector512<float>.Count)
+            {
+                Vector512<float> lower = Conversion.ToBFloat16<Vector512<float>, Lanes512>(Lanes512.Load(first + i));
+                Vector512<float> upper = Conversion.ToBFloat16<Vector512<float>, Lanes512>(Lanes512.Load(second + i));
+                Lanes512.Store(Lanes512.Or(lower, Lanes512.ShiftLeft(upper, 16)), target + i);
+            }
+        for (; i < count; i++)
+            ((uint*)target)[i] = Conversion.ToBFloat16(first[i]) | (second == null ? 0 : (uint)Conversion.ToBFloat16(second[i]) << 16);
+    }
+}
