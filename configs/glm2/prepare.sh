@@ -18,7 +18,7 @@ for size; do
   out=runs/glm2/v$size
   echo "== $size pieces"
   [ -f $out/tokenizer.model ] || ./glm tokenize train "$data"/pretrain-en-*.jsonl.zst "$data"/pretrain-zh-*.jsonl.zst \
-    --size "$size" --character-coverage "$(coverage "$size")" --max-characters 8000000 --output $out/tokenizer.model
+    --size "$size" --character-coverage "$(coverage "$size")" --max-characters 32000000 --output $out/tokenizer.model
   for language in en zh; do
     [ -f $out/$language/manifest.json ] || ./glm data prepare "$data"/pretrain-$language-*.jsonl.zst --deduplicate --exclude "$data"/valid-en.jsonl.zst "$data"/valid-zh.jsonl.zst \
       --tokenizer $out/tokenizer.model --output $out/$language
