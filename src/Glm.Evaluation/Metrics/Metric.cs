@@ -9,7 +9,7 @@ public abstract record Metric(string Name, bool LowerIsBetter = false)
     [
         new AccuracyMetric("Accuracy"), new AccuracyMetric("Precision"), new AccuracyMetric("Recall"), new AccuracyMetric("F1_mul"),
         new BinaryF1Metric(), new StrictAccuracyMetric(), new NormalizedMetric(),
-        new MeanMetric("EM"), new MeanMetric("F1"), new MeanMetric("F1_characters"), new MeanMetric("toxicity"), new BleuMetric(),
+        new MeanMetric("EM"), new MeanMetric("F1"), new MeanMetric("F1_characters"), new MeanMetric("toxicity"), new BleuMetric(), new MeanMetric("ROUGE-1"), new MeanMetric("ROUGE-2"), new MeanMetric("ROUGE-L"),
         new PerplexityMetric(), new BitsPerByteMetric("BPB"), new BitsPerByteMetric("bits_per_byte"),
         new StereotypeMetric(), new LanguageModelingMetric(), new StereotypeScoreMetric(), new IdealizedMetric(),
     ];
