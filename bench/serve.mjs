@@ -1,6 +1,7 @@
 #!/usr/bin/env node
-// Load on a running `glm serve`: node bench/serve.mjs [speed|soak] [options]
+// Load on a running `glm serve`: node bench/serve.mjs [speed|guesses|soak] [options]
 //   speed  tokens per second of one stream and of many, and the time to the first token of a short request alone and under load
+//   guesses  what share of the tokens that --draft-tokens or --draft-model guess comes true, and tokens per second of one stream, of new text and of text that repeats
 //   soak   many clients with random lengths, disconnects, malformed and oversized bodies, slow reading; every answer is compared with the one it has to be
 //          (for this the server runs with --kv-cache fp32: rounded keys and values let draws differ between batches, by 0.0005 in a logarithm)
 // Options: --url http://127.0.0.1:8080 --model NAME --streams 16 --tokens 64 --prompt 64 --clients 64 --seconds 600 --key KEY
@@ -75,6 +76,32 @@ async function speed() {
   }));
 }
 
+const get = path => new Promise((resolve, reject) => http.get(url + path, { headers: key ? { Authorization: `Bearer ${key}` } : {} }, response => {
+  let all = '';
+  response.on('data', piece => { all += piece; });
+  response.on('end', () => resolve(all));
+}).on('error', reject));
+
+async function guesses() {
+  const tokens = +option('tokens', 128), lines = 'Name: Anna, city: Berlin, age: 30.\nName: Paul, city: Paris, age: 41.\n';
+  const texts = {
+    new: ['The old house at the end of the street', 'In the middle of the night', 'She opened the letter and', 'It is a truth universally acknowledged', 'When the rain had stopped', 'The king and his three sons', 'On the second day of the journey', 'There was once a man who'],
+    repeating: [lines.repeat(4), lines.repeat(5), lines.repeat(6)],
+  };
+  const counted = async () => {
+    const metrics = await get('/metrics');
+    return ['drafted', 'accepted'].map(name => metrics.split('\n').filter(line => line.startsWith(`glm_tokens_${name}_total`)).reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0));
+  };
+  for (const temperature of [0, 0.8])
+    for (const [kind, prompts] of Object.entries(texts)) {
+      const [drafted, accepted] = await counted(), start = performance.now();
+      let made = 0;
+      for (const [i, prompt] of prompts.entries()) made += JSON.parse((await post('/v1/completions', { prompt, max_tokens: tokens, temperature, seed: i })).text).usage.completion_tokens;
+      const seconds = (performance.now() - start) / 1000, [after, right] = await counted();
+      console.log(JSON.stringify({ text: kind, temperature, tokens: made, tok_s: Math.round(10 * made / seconds) / 10, guessed: after - drafted, came_true: Math.round(1000 * (right - accepted) / Math.max(1, after - drafted)) / 1000 }));
+    }
+}
+
 async function soak() {
   const clients = +option('clients', 64), until = Date.now() + 1000 * +option('seconds', 600), seen = {}, mixed = [];
   // Each question has one right answer, which is asked for before anybody else is there.
@@ -115,7 +142,7 @@ async function soak() {
     }
   };
   const memory = async () => {
-    const { data } = JSON.parse(await new Promise((resolve, reject) => http.get(`${url}/v1/models`, { headers: key ? { Authorization: `Bearer ${key}` } : {} }, r => { let all = ''; r.on('data', p => { all += p; }); r.on('end', () => resolve(all)); }).on('error', reject)));
+    const { data } = JSON.parse(await get('/v1/models'));
     console.error(`${new Date().toISOString()} ${JSON.stringify(seen)} wrong: ${mixed.length}; pages ${data[0].glm.kv_pages_used}, waiting ${data[0].glm.waiting}`);
   };
   const timer = setInterval(() => memory().catch(() => {}), 15000);
@@ -125,5 +152,5 @@ async function soak() {
   process.exitCode = mixed.length > 0 ? 1 : 0;
 }
 
-await (mode === 'soak' ? soak() : speed());
+await { speed, guesses, soak }[mode]();
 agent.destroy();

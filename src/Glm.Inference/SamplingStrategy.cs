@@ -39,17 +39,13 @@ public sealed record SamplingOptions
 public sealed class SamplingStrategy : DecodingStrategy
 {
     private readonly SamplingOptions _options;
-    private readonly CounterRandom _random;
     private readonly List<int> _ids = [];
     private readonly BeamStep[] _step = new BeamStep[1];
+    private int _drawn;
     private bool _done;
 
     /// <summary>A strategy whose draws depend on the seed and the logits alone.</summary>
-    public SamplingStrategy(SamplingOptions options)
-    {
-        _options = options.Validated();
-        _random = new CounterRandom(options.Seed, 0);
-    }
+    public SamplingStrategy(SamplingOptions options) => _options = options.Validated();
 
     /// <inheritdoc/>
     public override bool Done => _done;
@@ -65,27 +61,37 @@ public sealed class SamplingStrategy : DecodingStrategy
     /// <inheritdoc/>
     public override IReadOnlyList<BeamStep> Step(Span<float> logits, int vocabulary)
     {
-        int token = Choose(logits);
+        int token = Choose(logits, _drawn++);
         _ids.Add(token);
-        _done = _options.EndTokens.Contains(token);
+        _done = Ends(token);
         _step[0] = new BeamStep(0, token);
         return _step;
     }
 
+    /// <summary>
+    /// What would be chosen so many steps from now if the logits were these, which another model guesses: draws are made with the numbers of those steps, so the
+    /// more its probabilities are like those of the model, the more often the guess is right. Changes nothing but the logits.
+    /// </summary>
+    internal int Guess(Span<float> logits, int ahead) => Choose(logits, _drawn + ahead);
+
+    internal bool Ends(int token) => _options.EndTokens.Contains(token);
+
     /// <inheritdoc/>
     public override IReadOnlyList<Candidate> Finish() => [new Candidate([.. _ids], 0)];
 
-    private int Choose(Span<float> logits)
+    private int Choose(Span<float> logits, int step)
     {
         if (_options is not ({ Temperature: 0 } or { TopK: 1 }))
         {
             Filter(logits, _options);
-            return Draw(logits);
+            return Draw(logits, _options.Seed, (ulong)step);
         }
         Forbid(logits, _options.InvalidIds);
-        float largest = LogitMath.Max(logits);
-        return float.IsFinite(largest) ? logits.IndexOf(largest) : throw new GlmException($"the model's logits are not numbers (the largest is {largest})");
+        return logits.IndexOf(Largest(logits));
     }
+
+    private static float Largest(ReadOnlySpan<float> logits) =>
+        LogitMath.Max(logits) is var largest && float.IsFinite(largest) ? largest : throw new GlmException($"the model's logits are not numbers (the largest is {largest})");
 
     private static void Forbid(Span<float> logits, IReadOnlyList<int> ids)
     {
@@ -130,19 +136,27 @@ public sealed class SamplingStrategy : DecodingStrategy
         }
     }
 
-    private int Draw(ReadOnlySpan<float> logits)
+    /// <summary>
+    /// Draws by a race: every token has a number of its own for the step, and the lowest -log(number) / weight wins, which is the softmax's distribution. Where the
+    /// weights of two models are alike, so are their draws, which a walk along the sum of the weights would not give.
+    /// </summary>
+    private static int Draw(ReadOnlySpan<float> logits, ulong seed, ulong step)
     {
-        float max = LogitMath.Max(logits);
-        double left = _random.NextDouble() * Math.Exp(LogitMath.LogSumExp(logits) - max);
-        int last = -1;
+        Span<uint> numbers = stackalloc uint[256];
+        float max = Largest(logits);
+        double best = double.PositiveInfinity;
+        int winner = -1;
         for (int i = 0; i < logits.Length; i++)
         {
-            if (logits[i] == LogitMath.Forbidden) continue;
-            double weight = Math.Exp(logits[i] - max);
+            if (i % numbers.Length == 0) CounterRandom.Fill(seed, step, (ulong)i, numbers);
+            double weight = logits[i] == LogitMath.Forbidden ? 0 : Math.Exp(logits[i] - max);
             if (weight == 0) continue;
-            last = i;
-            if ((left -= weight) < 0) break;
+            double number = (numbers[i % numbers.Length] + 0.5) / (1L << 32);
+            // 1 - x is at most exp(-x), so most logarithms need not be known.
+            if (number <= 1 - best * weight) continue;
+            double time = -Math.Log(number) / weight;
+            if (time < best) (best, winner) = (time, i);
         }
-        return last;
+        return winner;
     }
 }

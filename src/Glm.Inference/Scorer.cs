@@ -9,7 +9,7 @@ namespace Glm.Inference;
 /// Many windows go through the model at once. Serves one caller at a time.
 /// </summary>
 /// <remarks>
-/// Where the vocabulary puts nothing before a text (BLOOM), no prediction of the first token is there; it gets the probability 1 / vocabulary, so that bits per
+/// Where a vocabulary puts nothing before a text (BLOOM's, and ours with a left-to-right model), no prediction of the first token is there; it gets the probability 1 / vocabulary, so that bits per
 /// byte are still those of a code that could be decoded.
 /// </remarks>
 public sealed class Scorer
@@ -32,8 +32,9 @@ public sealed class Scorer
     {
         _model = model;
         _context = new Context(workers, activationType) { InputBits = model.InputBits };
-        _start = special.Blanks is { } blanks ? [options?.ShortMask == true ? blanks.Mask : blanks.Continuation, blanks.Sop]
-            : model.IsCausal || special.Before.Count == 2 ? [.. special.Before]
+        _start = model.IsCausal ? [.. special.Before]
+            : special.Blanks is { } blanks ? [options?.ShortMask == true ? blanks.Mask : blanks.Continuation, blanks.Sop]
+            : special.Before.Count == 2 ? [.. special.Before]
             : throw new GlmException("tokenizer: expected one with [gMASK] and sop to score texts, found neither");
         _options = options ?? new ScoringOptions();
         if (_options.MaxSequenceLength > model.MaxSequenceLength)

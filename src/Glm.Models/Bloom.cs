@@ -8,7 +8,7 @@ namespace Glm.Models;
 /// each sublayer; the fused projection is laid out by head, then query, key, value; the output matrix is the embedding. Parameter names are those of the
 /// released checkpoints.
 /// </remarks>
-public sealed class Bloom : LanguageModel
+public sealed class Bloom : TrainableModel
 {
     private readonly Tensor _embeddingNormGain, _embeddingNormBias, _finalNormGain, _finalNormBias;
     private readonly Layer[] _layers;
@@ -17,7 +17,7 @@ public sealed class Bloom : LanguageModel
     /// <param name="config">Its shape.</param>
     /// <param name="parameter">Gives the tensor of a name; matrices of layers may be quantised by output row.</param>
     /// <exception cref="GlmException">A tensor has another shape than the configuration says.</exception>
-    public Bloom(BloomConfig config, Func<string, Tensor> parameter) : base(config.Validated("model"), parameter)
+    public Bloom(BloomConfig config, Func<string, Tensor> parameter) : base(config.Validated("model"), ModelPart.Whole(config.Layers), config.Parameters(), parameter)
     {
         Config = config;
         WordEmbeddings = Parameter("transformer.word_embeddings.weight");
@@ -77,12 +77,21 @@ public sealed class Bloom : LanguageModel
     }
 
     /// <inheritdoc/>
-    public override Tensor Forward(Context context, Tensor ids, Positions positions, Attend attend, Action<int, Tensor>? observe = null)
+    public override Tensor RunPart(Context context, Tensor input, Positions positions, Attend attend, Action<int, Tensor>? observe = null)
     {
-        var embedded = context.LayerNorm(context.Embedding(WordEmbeddings, ids), _embeddingNormGain, _embeddingNormBias, Config.LayerNormEpsilon);
+        var embedded = context.LayerNorm(context.Embedding(WordEmbeddings, input, EmbeddingGradientShrink), _embeddingNormGain, _embeddingNormBias, Config.LayerNormEpsilon);
         var x = RunLayers(context, embedded, positions, attend, observe);
         return context.LayerNorm(x, _finalNormGain, _finalNormBias, Config.LayerNormEpsilon);
     }
+
+    /// <inheritdoc/>
+    public override Tensor Logits(Context context, Tensor hidden) => context.Linear(hidden, WordEmbeddings, outputType: DType.Float32, weightGradientScale: EmbeddingGradientShrink);
+
+    /// <inheritdoc/>
+    public override (Tensor Loss, Tensor TokenLosses) Loss(Context context, Tensor hidden, Tensor targets, Tensor weights) =>
+        context.CrossEntropy(context.RoundAsActivation(Logits(context, hidden)), targets, weights);
+
+    private protected override Attend AttendWithin(Context context, AttentionSegment[] segments) => (qkv, _) => context.Attention(qkv, Heads, segments, AttentionDropout, Slopes);
 
     private protected override Tensor RunLayer(Context context, int layer, Tensor x, Positions positions, Attend attend) => _layers[layer].Forward(context, x, attend);
 
@@ -124,11 +133,11 @@ public sealed class Bloom : LanguageModel
             float epsilon = _model.Config.LayerNormEpsilon;
             bool normalised = _model.Config.ApplyResidualConnectionPostLayernorm;
             var a = context.LayerNorm(x, _inputNormGain, _inputNormBias, epsilon);
-            var attended = context.Linear(attend(context.Linear(a, _qkvWeight, _qkvBias), _index), _denseWeight, _denseBias);
+            var attended = context.Dropout(context.Linear(attend(context.Linear(a, _qkvWeight, _qkvBias), _index), _denseWeight, _denseBias), _model.HiddenDropout);
             var y = context.Residual(normalised ? a : x, attended, 1);
             var m = context.LayerNorm(y, _postNormGain, _postNormBias, epsilon);
             var inner = context.GeluTanh(context.Linear(m, _upWeight, _upBias));
-            return context.Residual(normalised ? m : y, context.Linear(inner, _downWeight, _downBias), 1);
+            return context.Residual(normalised ? m : y, context.Dropout(context.Linear(inner, _downWeight, _downBias), _model.HiddenDropout), 1);
         }
     }
 }

@@ -12,7 +12,7 @@ namespace Glm.Models;
 /// feed-forward projection is the gate; the output matrix is the embedding. Parameter names are those of the released checkpoints. The placements of layer
 /// norms that the authors tried before (<see cref="Normalization"/>) differ in <see cref="Layer.Forward"/> alone.
 /// </remarks>
-public sealed class Glm130B : LanguageModel
+public sealed class Glm130B : TrainableModel
 {
     private readonly RotaryTables _rotary;
     private readonly ParallelLayers _parallel;
@@ -24,10 +24,9 @@ public sealed class Glm130B : LanguageModel
     /// <param name="part">What of the model this process holds; all of it if null.</param>
     /// <exception cref="GlmException">A tensor has another shape than the configuration says.</exception>
     public Glm130B(Glm130BConfig config, Func<string, Tensor> parameter, ModelPart? part = null)
-        : base((part ??= ModelPart.Whole(config.NumLayers)).Shape(config.Validated("model").Shape), part.Parameters(config), parameter)
+        : base(config.Validated("model"), part ??= ModelPart.Whole(config.NumLayers), part.Parameters(config), parameter)
     {
         Config = config;
-        Part = part;
         _parallel = new ParallelLayers(part.Tensors);
         if (part.HasEmbedding || part.HasHead) _embedding = Parameter("transformer.word_embeddings.weight");
         Layers = [.. Enumerable.Range(part.FirstLayer, part.EndLayer - part.FirstLayer).Select(i => new Layer(this, i, name => Parameter($"transformer.layers.{i}.{name}")))];
@@ -38,29 +37,14 @@ public sealed class Glm130B : LanguageModel
     /// <summary>The shape.</summary>
     public override Glm130BConfig Config { get; }
 
-    /// <summary>What of the model this process holds.</summary>
-    public ModelPart Part { get; }
-
     /// <summary>Embedding and output matrix <c>[vocabulary, hidden]</c>, or this rank's rows of it.</summary>
     public override Tensor WordEmbeddings => _embedding ?? throw new InvalidOperationException("neither the embedding nor the output is in this part of the model");
 
     /// <summary>The layers of this part, first to last.</summary>
     public IReadOnlyList<Layer> Layers { get; }
 
-    /// <summary>Dropout on the embedding output and on both sublayers' outputs, while training (spec 1.1).</summary>
-    public float HiddenDropout { get; init; }
-
-    /// <summary>Dropout on attention probabilities, while training.</summary>
-    public float AttentionDropout { get; init; }
-
-    /// <summary>Factor alpha on the embedding's gradient, from the input and from the tied output (spec 4.2).</summary>
-    public float EmbeddingGradientShrink { get; set; } = 1;
-
     /// <summary>Whether the shrink also applies where logits are computed, as GLM-130B did from 30 May on.</summary>
     public bool ShrinkOutputGradient { get; init; } = true;
-
-    /// <summary>Told in the backward pass which layer's parameters have all of the micro-batch's gradients.</summary>
-    public Action<int>? LayerDone { get; set; }
 
     /// <summary>Whether the softmax is computed in binary16 where activations are, without query-key layer scaling; GLM-130B's is not (spec 1.6).</summary>
     public bool HalfSoftmax { get; init; }
@@ -96,12 +80,7 @@ public sealed class Glm130B : LanguageModel
     }
 
     /// <inheritdoc/>
-    public override Tensor Forward(Context context, Tensor ids, Positions positions, Attend attend, Action<int, Tensor>? observe = null) =>
-        RunPart(context, ids, positions, attend, observe);
-
-    /// <summary>What this part makes of its input: of the tokens' ids if it begins with the embedding, otherwise of the last part's output <c>[tokens, hidden]</c>.</summary>
-    /// <inheritdoc cref="Forward"/>
-    public Tensor RunPart(Context context, Tensor input, Positions positions, Attend attend, Action<int, Tensor>? observe = null)
+    public override Tensor RunPart(Context context, Tensor input, Positions positions, Attend attend, Action<int, Tensor>? observe = null)
     {
         var x = RunLayers(context, Part.HasEmbedding ? Embed(context, input) : input, positions, attend, observe);
         return Part.HasHead ? context.LayerNorm(x, _finalNormGain!, _finalNormBias!, Config.LayernormEpsilon) : x;
@@ -112,17 +91,7 @@ public sealed class Glm130B : LanguageModel
         (qkv, layer) => context.Attention(
             qkv, Heads, segments, AttentionDropout, precision: HalfSoftmax ? new ScorePrecision(HalfSoftmax: true) : new ScorePrecision(LayerScale: layer + 1));
 
-    private protected override int LayersHere => Layers.Count;
-
     private protected override LanguageModel Create(Func<string, Tensor> parameter) => new Glm130B(Config, parameter, Part);
-
-    private protected override Tensor BeginLayer(Context context, int layer, Tensor x)
-    {
-        context.BeginSection(Layers[layer].Index + 1);
-        return context.Recording && LayerDone is { } done ? Announced(context, x, Layers[layer].Index, done) : x;
-    }
-
-    private static Tensor Announced(Context context, Tensor x, int layer, Action<int> done) => context.Through(x, null, _ => done(layer));
 
     private protected override Tensor RunLayer(Context context, int layer, Tensor x, Positions positions, Attend attend) =>
         Layers[layer].Forward(context, x, positions.Tokens, attend);
@@ -134,12 +103,8 @@ public sealed class Glm130B : LanguageModel
     /// <summary>Float32 logits over the whole vocabulary <c>[rows, vocabulary]</c>; ids without a meaning are not masked (spec 11.9).</summary>
     public override Tensor Logits(Context context, Tensor hidden) => _parallel.Gather(context, PartLogits(context, hidden));
 
-    /// <summary>Cross entropy of the rows' next tokens, without any rank having the logits of the whole vocabulary (<see cref="CrossEntropyOperation.CrossEntropy"/>).</summary>
-    /// <param name="context">Where to run.</param>
-    /// <param name="hidden">Output of the last part <c>[rows, hidden]</c>.</param>
-    /// <param name="targets">Int32 <c>[rows]</c>.</param>
-    /// <param name="weights">Float32 <c>[rows]</c>.</param>
-    public (Tensor Loss, Tensor TokenLosses) Loss(Context context, Tensor hidden, Tensor targets, Tensor weights) =>
+    /// <summary>Cross entropy of the rows' next tokens, without any rank having the logits of the whole vocabulary.</summary>
+    public override (Tensor Loss, Tensor TokenLosses) Loss(Context context, Tensor hidden, Tensor targets, Tensor weights) =>
         _parallel.CrossEntropy(context, PartLogits(context, hidden), targets, weights);
 
     /// <summary>Logits of this rank's share of the vocabulary.</summary>

@@ -2,10 +2,13 @@ using Glm.Tensors;
 
 namespace Glm.Models;
 
-/// <summary>DeepNorm initialisation (spec 1.3).</summary>
+/// <summary>Weights that training begins from.</summary>
 public static class Initialization
 {
+    private const double UnscaledGain = 1;
+
     /// <summary>
+    /// DeepNorm initialisation (spec 1.3).
     /// A float32 model with Xavier-normal matrices, std = gain sqrt(2 / (fan in + fan out)): gain beta = (2 layers)^-0.5 for values, attention dense and
     /// both feed-forward matrices, 1 for the embedding, queries and keys; biases 0, layer norms (1, 0). Every tensor draws from its own random stream.
     /// Other placements of layer norms have no rule of their own for it: with Pre-LN and Sandwich-LN beta falls on what is added to the residual stream, attention
@@ -21,10 +24,35 @@ public static class Initialization
     /// <param name="part">What of the model is wanted: the numbers are those of the whole, however it is shared out; all of it if null.</param>
     public static Dictionary<string, Tensor> DeepNorm(Glm130BConfig config, ulong seed, double gain = 1, bool originalQkvGain = false, ModelPart? part = null)
     {
-        double beta = gain / Math.Sqrt(2.0 * config.NumLayers);
+        bool deepNorm = config.Normalization == Normalization.DeepNorm;
+        double beta = Beta(config, gain);
+        return Draw(config, seed, isGated: true, part, Gain, (name, tensor) =>
+        {
+            if (deepNorm && IsProjection(name)) ScaleValues(tensor, config, (float)beta, originalQkvGain);
+        });
+
+        double Gain(string name) => (deepNorm ? !IsProjection(name) && !ModelPart.IsEmbedding(name) : config.NormalizesInside && EndsSublayer(name)) ? beta : UnscaledGain;
+    }
+
+    /// <summary>A float32 BLOOM-style model, initialised as a model of GLM's architecture with Pre-LN is.</summary>
+    /// <param name="config">The shape.</param>
+    /// <param name="seed">Key of the random numbers.</param>
+    /// <param name="gain">Factor on the gain of what is added to the residual stream.</param>
+    public static Dictionary<string, Tensor> PreLn(BloomConfig config, ulong seed, double gain = 1) =>
+        Draw(config, seed, isGated: false, part: null, name => EndsSublayer(name) ? Beta(config, gain) : UnscaledGain, finish: null);
+
+    private static double Beta(ModelConfig config, double gain) => gain / Math.Sqrt(2.0 * config.Shape.Layers);
+
+    private static bool IsProjection(string name) => name.EndsWith("query_key_value.weight", StringComparison.Ordinal);
+
+    private static bool EndsSublayer(string name) => name.EndsWith("attention.dense.weight", StringComparison.Ordinal) || name.EndsWith("dense_4h_to_h.weight", StringComparison.Ordinal);
+
+    /// <summary>Xavier-normal matrices with gains, each drawn from its own random stream; biases 0, layer norms (1, 0).</summary>
+    private static Dictionary<string, Tensor> Draw(ModelConfig config, ulong seed, bool isGated, ModelPart? part, Func<string, double> gain, Action<string, Tensor>? finish)
+    {
         var tensors = new Dictionary<string, Tensor>();
         ulong stream = 0;
-        foreach (var (name, shape) in Glm130B.Shapes(config))
+        foreach (var (name, shape) in config.Parameters())
         {
             stream++;
             if (part is null) tensors[name] = Whole(name, shape, stream);
@@ -35,17 +63,15 @@ public static class Initialization
         Tensor Whole(string name, int[] shape, ulong stream)
         {
             var tensor = Tensor.Zeros(DType.Float32, shape);
-            if (name.EndsWith("layernorm.weight", StringComparison.Ordinal)) TensorMath.Fill(tensor, 1);
-            if (shape.Length == 1) return tensor;
-            bool up = name.EndsWith("dense_h_to_4h.weight", StringComparison.Ordinal);
-            bool qkv = name.EndsWith("query_key_value.weight", StringComparison.Ordinal);
+            if (shape.Length == 1)
+            {
+                if (name.EndsWith(".weight", StringComparison.Ordinal)) TensorMath.Fill(tensor, 1);
+                return tensor;
+            }
             // The projections of one call count one by one: the two halves of the gated layer, and query, key and value.
-            int fanOut = up ? shape[0] / 2 : qkv ? shape[0] / 3 : shape[0];
-            double xavier = Math.Sqrt(2.0 / (fanOut + shape[1]));
-            bool scaled = config.Normalization == Normalization.DeepNorm ? !qkv && !name.Contains("word_embeddings")
-                : config.NormalizesInside && (name.EndsWith("attention.dense.weight", StringComparison.Ordinal) || name.EndsWith("dense_4h_to_h.weight", StringComparison.Ordinal));
-            TensorMath.FillNormal(tensor, (scaled ? beta : 1) * xavier, seed, stream);
-            if (qkv && config.Normalization == Normalization.DeepNorm) ScaleValues(tensor, config, (float)beta, originalQkvGain);
+            int fanOut = isGated && name.EndsWith("dense_h_to_4h.weight", StringComparison.Ordinal) ? shape[0] / 2 : IsProjection(name) ? shape[0] / 3 : shape[0];
+            TensorMath.FillNormal(tensor, gain(name) * Math.Sqrt(2.0 / (fanOut + shape[1])), seed, stream);
+            finish?.Invoke(name, tensor);
             return tensor;
         }
     }

@@ -14,7 +14,8 @@ namespace Glm.Models;
 /// <param name="HasHead">Whether the part ends with the last layer norm and the output matrix, which is the embedding.</param>
 public sealed record ModelPart(ProcessGroup Tensors, int FirstLayer, int EndLayer, bool HasEmbedding, bool HasHead)
 {
-    private const string LayerPrefix = "transformer.layers.", Embedding = "transformer.word_embeddings.weight";
+    private const string Embedding = "transformer.word_embeddings.weight";
+    private static readonly string[] LayerPrefixes = ["transformer.layers.", "transformer.h."];
 
     /// <summary>
     /// Stage <paramref name="stage"/> of <paramref name="stages"/>. The embedding and the head count as one layer each, so that stages have about the same to do (spec 4.3).
@@ -39,8 +40,11 @@ public sealed record ModelPart(ProcessGroup Tensors, int FirstLayer, int EndLaye
     }
 
     /// <summary>The layer that a parameter belongs to, or null.</summary>
-    public static int? LayerOf(string name) => name.StartsWith(LayerPrefix, StringComparison.Ordinal)
-        ? int.Parse(name.AsSpan(LayerPrefix.Length, name.IndexOf('.', LayerPrefix.Length) - LayerPrefix.Length), CultureInfo.InvariantCulture) : null;
+    public static int? LayerOf(string name) => LayerPrefixes.FirstOrDefault(prefix => name.StartsWith(prefix, StringComparison.Ordinal)) is { Length: var start }
+        ? int.Parse(name.AsSpan(start, name.IndexOf('.', start) - start), CultureInfo.InvariantCulture) : null;
+
+    /// <summary>Whether a parameter is used before the first layer: the embedding, and a layer norm that follows it.</summary>
+    public static bool PrecedesLayers(string name) => name.StartsWith("transformer.word_embeddings", StringComparison.Ordinal);
 
     /// <summary>Whether a parameter is the embedding, which is the output matrix as well.</summary>
     public static bool IsEmbedding(string name) => name == Embedding;

@@ -32,12 +32,12 @@ public sealed class TrainingCheckpoint : TensorStore
     private readonly ModelPart[] _stages;
     private readonly Lazy<SafetensorsFile>[] _files;
 
-    private TrainingCheckpoint(string path, CheckpointLayout layout, Glm130BConfig config) : base(path)
+    private TrainingCheckpoint(string path, CheckpointLayout layout, ModelConfig config) : base(path)
     {
         _layout = layout;
         _shapes = config.Parameters().ToDictionary(p => p.Name, p => p.Shape);
         Names = [.. _shapes.Keys];
-        _stages = [.. Enumerable.Range(0, layout.PipelineParallel).Select(stage => ModelPart.Stage(config.NumLayers, stage, layout.PipelineParallel, ProcessGroup.Alone))];
+        _stages = [.. Enumerable.Range(0, layout.PipelineParallel).Select(stage => ModelPart.Stage(config.Shape.Layers, stage, layout.PipelineParallel, ProcessGroup.Alone))];
         _files = [.. Enumerable.Range(0, layout.Ranks).Select(rank => new Lazy<SafetensorsFile>(() => SafetensorsFile.Open(FileOf(path, rank))))];
     }
 
@@ -58,10 +58,10 @@ public sealed class TrainingCheckpoint : TensorStore
 
     /// <summary>Opens a checkpoint; its files are opened when something is read from them.</summary>
     /// <exception cref="GlmException">A file is missing or damaged, or the layout is impossible.</exception>
-    public static TrainingCheckpoint At(string path) => At(path, Glm130BConfig.Load(System.IO.Path.Combine(path, ModelDirectory.ConfigFile)));
+    public static TrainingCheckpoint At(string path) => At(path, ConfigFile.Load(System.IO.Path.Combine(path, ModelDirectory.ConfigFile)));
 
     /// <inheritdoc cref="At(string)"/>
-    public static TrainingCheckpoint At(string path, Glm130BConfig config)
+    public static TrainingCheckpoint At(string path, ModelConfig config)
     {
         string file = System.IO.Path.Combine(path, StateFile);
         try

@@ -11,6 +11,9 @@ namespace Glm.Tensors;
 /// </remarks>
 public sealed unsafe class Context
 {
+    /// <summary>Rows that are worth a thread of their own.</summary>
+    private const int LeastRows = 4;
+
     private readonly Scratch[] _scratch;
     private Tape? _tape;
 
@@ -174,9 +177,12 @@ public sealed unsafe class Context
     /// <summary>Room for the packed operands of products that one worker computes alone.</summary>
     internal Scratch Packing(int worker) => _scratch[worker];
 
-    /// <summary>Runs <paramref name="body"/>(first row, end row, worker) over blocks of rows on all threads.</summary>
-    internal void ForRows<TBody>(int rows, TBody body, int block = 32) where TBody : struct, IRangeBody =>
+    /// <summary>Runs <paramref name="body"/>(first row, end row, worker) over blocks of rows on all threads; where rows are few, over smaller ones.</summary>
+    internal void ForRows<TBody>(int rows, TBody body, int block = 32) where TBody : struct, IRangeBody
+    {
+        block = Math.Min(block, Math.Max(LeastRows, (rows + Workers.Threads - 1) / Workers.Threads));
         Workers.For((rows + block - 1) / block, new BlockBody<TBody>(rows, block, body));
+    }
 
     /// <summary>The same for backward passes, which may allocate.</summary>
     internal void ForRows(int rows, Action<int, int, int> body, int block = 32) => ForRows(rows, new ActionBody(body), block);

@@ -28,7 +28,7 @@ public sealed class GlmTokenizer : Tokenizer
         Special = new SpecialTokens
         {
             Names = SpecialPieces.Skip(1).ToDictionary(piece => piece, Find),
-            End = [Find("eop"), Find("</s>")],
+            End = [Find("eop"), Find("</s>"), Find("eod")], // of left-to-right models; those that fill blanks have theirs in Blanks
             Pad = Find("<pad>"),
             Eod = Find("eod"),
             Blanks = new BlankTokens(Find("[MASK]"), Find("[gMASK]"), Find("[sMASK]"), Find("sop"), Find("eop"), Find("</s>")),

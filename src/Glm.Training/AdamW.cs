@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Glm.Tensors;
 
 namespace Glm.Training;
@@ -17,16 +18,36 @@ public sealed record AdamWOptions
     /// <summary>Decoupled weight decay of matrices.</summary>
     public double WeightDecay { get; init; } = 0.1;
 
+    /// <summary>What moves the matrices of the layers.</summary>
+    public OptimizerKind Kind { get; init; }
+
+    /// <summary>Muon's decay of the sum of gradients.</summary>
+    public double Momentum { get; init; } = 0.95;
+
     /// <summary>Largest norm of all gradients together.</summary>
     public double ClipGrad { get; init; } = 1;
 }
 
-/// <summary>AdamW with decoupled decay on matrices alone, and clipping by the global gradient norm (spec 4.1).</summary>
+/// <summary>What moves the matrices of the layers; AdamW moves all other weights.</summary>
+public enum OptimizerKind
+{
+    /// <summary>AdamW, as GLM-130B was trained.</summary>
+    [JsonStringEnumMemberName("adamw")]
+    AdamW,
+
+    /// <summary>Muon: each matrix moves along its orthogonalised momentum, at AdamW's rates and decay. In one process alone, since it needs whole matrices.</summary>
+    [JsonStringEnumMemberName("muon")]
+    Muon,
+}
+
+/// <summary>AdamW with decoupled decay on matrices alone, or Muon on those of the layers, and clipping by the global gradient norm (spec 4.1).</summary>
 /// <param name="workers">Threads.</param>
 /// <param name="weights">What is updated: the share of this process.</param>
 /// <param name="options">Its constants.</param>
 public sealed class AdamW(Workers workers, IReadOnlyList<WeightShard> weights, AdamWOptions options)
 {
+    private readonly Orthogonalizer _orthogonalizer = new(workers);
+
     /// <summary>One step with the gradients that have been added up.</summary>
     /// <param name="number">Number of the step, from 1, without those that were not taken.</param>
     /// <param name="rate">Learning rate.</param>
@@ -37,6 +58,11 @@ public sealed class AdamW(Workers workers, IReadOnlyList<WeightShard> weights, A
         double clip = norm > options.ClipGrad ? options.ClipGrad / (norm + 1e-6) : 1;
         foreach (var shard in weights)
         {
+            if (options.Kind == OptimizerKind.Muon && shard.LayerMatrix is { } matrix)
+            {
+                _orthogonalizer.Step(matrix, shard.Gradient, shard.Mean, (float)rate, (float)options.Momentum, (float)options.WeightDecay, (float)(clip / lossScale));
+                continue;
+            }
             TensorMath.AdamW(workers, shard.Master, shard.Gradient, shard.Mean, shard.Variance, new AdamWStep(
                 number, (float)rate, (float)options.Beta1, (float)options.Beta2, (float)options.Epsilon, shard.Decays ? (float)options.WeightDecay : 0, (float)(clip / lossScale)));
         }

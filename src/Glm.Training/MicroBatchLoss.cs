@@ -14,7 +14,7 @@ public static class MicroBatchLoss
     /// <param name="hidden">Hidden states after the last norm <c>[rows * seq, hidden]</c>.</param>
     /// <param name="batch">Rows with targets.</param>
     /// <returns>The scalar loss, and the mean loss of each row.</returns>
-    public static (Tensor Loss, double[] RowLosses) Of(Context context, Glm130B model, Tensor hidden, TrainingBatch batch)
+    public static (Tensor Loss, double[] RowLosses) Of(Context context, TrainableModel model, Tensor hidden, TrainingBatch batch)
     {
         int[] targets = [.. Enumerable.Range(0, batch.Tokens.Length).Where(i => batch.LossMask[i] != 0)];
         int[] perRow = new int[batch.Rows];
@@ -33,15 +33,16 @@ public static class MicroBatchLoss
     /// Multiply-adds, counted as two operations each, that the loss and its gradients need: 6 per matrix weight and token, 12 per hidden unit and
     /// pair of tokens that see each other, 6 per embedding weight and target.
     /// </summary>
-    public static double ModelFlops(Glm130BConfig config, TrainingBatch batch)
+    public static double ModelFlops(ModelConfig config, TrainingBatch batch)
     {
-        double hidden = config.HiddenSize, matrices = config.NumLayers * (4 * hidden * hidden + 3 * hidden * config.InnerHiddenSize);
+        var shape = config.Shape;
+        double hidden = shape.Hidden, matrices = config.Parameters().Where(parameter => config.IsQuantizable(parameter.Name)).Sum(parameter => (double)parameter.Shape[0] * parameter.Shape[1]);
         double pairs = batch.Segments.Sum(segment =>
         {
             double division = Math.Min(segment.Division, segment.Length), rest = segment.Length - division;
             return division * division + rest * division + rest * (rest + 1) / 2;
         });
         double targets = batch.LossMask.Count(mask => mask != 0);
-        return 6 * matrices * batch.Tokens.Length + 12 * hidden * config.NumLayers * pairs + 6 * hidden * config.VocabSize * targets;
+        return 6 * matrices * batch.Tokens.Length + 12 * hidden * shape.Layers * pairs + 6 * hidden * shape.Vocabulary * targets;
     }
 }

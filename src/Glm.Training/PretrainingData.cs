@@ -2,16 +2,17 @@ using Glm.Tokenizers;
 
 namespace Glm.Training;
 
-/// <summary>Batches of blank-infilling samples: stored rows with masks put in, a pure function of (seed, sample index).</summary>
+/// <summary>Batches of samples: stored rows as the objective has them, a pure function of (seed, sample index).</summary>
 public sealed class PretrainingData : IDisposable
 {
     private readonly List<TokenShards> _shards = [];
     private readonly TokenRows _training;
     private readonly List<TokenRows> _validation = [];
-    private readonly GlmObjective _objective;
+    private readonly GlmObjective? _blanks;
     private readonly MultitaskOptions? _multitask;
     private readonly TaskShards? _tasks;
     private readonly ulong _seed;
+    private readonly int _length;
 
     /// <summary>Opens the sources that a configuration names.</summary>
     /// <exception cref="GlmException">The vocabulary, a manifest or a shard is missing or damaged, or they do not belong together.</exception>
@@ -19,12 +20,29 @@ public sealed class PretrainingData : IDisposable
     {
         string tokenizerPath = config.Resolve(config.Tokenizer);
         var tokenizer = Tokenizer.Load(tokenizerPath);
-        if (tokenizer.VocabularySize > config.Shape.VocabSize)
-            throw new GlmException($"{tokenizerPath}: expected at most the model's {config.Shape.VocabSize} pieces, found {tokenizer.VocabularySize}");
+        if (tokenizer.VocabularySize > config.Shape.Shape.Vocabulary)
+            throw new GlmException($"{tokenizerPath}: expected at most the model's {config.Shape.Shape.Vocabulary} pieces, found {tokenizer.VocabularySize}");
         string hash = ShardManifest.HashOfTokenizer(tokenizerPath);
+        if (config.Objective == ObjectiveKind.Blanks) _blanks = Blanks(config, tokenizer, tokenizerPath);
+        _training = new TokenRows([.. config.Data.Select(source => (Open(source), source.Weight))], config.LengthPerSample, config.Seed);
+        (_multitask, _seed, _length) = (config.Multitask, config.Seed, config.SeqLength);
+        if (_multitask is not null) _tasks = TaskShards.Open(config.Resolve(_multitask.Path), hash);
+        foreach (var source in config.Validation)
+            _validation.Add(new TokenRows([(Open(source), 1)], config.LengthPerSample, config.Seed));
+
+        TokenShards Open(DataSource source)
+        {
+            var shards = TokenShards.Open(config.Resolve(source.Path), hash);
+            _shards.Add(shards);
+            return shards;
+        }
+    }
+
+    private static GlmObjective Blanks(TrainingConfig config, Tokenizer tokenizer, string path)
+    {
         if (tokenizer.Special is not { Eod: { } eod, Blanks: { GMask: { } gmask, SMask: { } smask } special })
-            throw new GlmException($"{tokenizerPath}: expected a vocabulary with [MASK], [gMASK], [sMASK] and an end of documents, found that of {tokenizer.Kind}");
-        _objective = new GlmObjective(new GlmObjectiveOptions
+            throw new GlmException($"{path}: expected a vocabulary with [MASK], [gMASK], [sMASK] and an end of documents, found that of {tokenizer.Kind}");
+        return new GlmObjective(new GlmObjectiveOptions
         {
             MaskId = special.Mask,
             GmaskId = gmask,
@@ -39,18 +57,6 @@ public sealed class PretrainingData : IDisposable
             AverageBlockLength = config.AverageBlockLength,
             MinGmaskRatio = config.MinGmaskRatio,
         }, config.Seed);
-        _training = new TokenRows([.. config.Data.Select(source => (Open(source), source.Weight))], config.LengthPerSample, config.Seed);
-        (_multitask, _seed) = (config.Multitask, config.Seed);
-        if (_multitask is not null) _tasks = TaskShards.Open(config.Resolve(_multitask.Path), hash);
-        foreach (var source in config.Validation)
-            _validation.Add(new TokenRows([(Open(source), 1)], config.LengthPerSample, config.Seed));
-
-        TokenShards Open(DataSource source)
-        {
-            var shards = TokenShards.Open(config.Resolve(source.Path), hash);
-            _shards.Add(shards);
-            return shards;
-        }
     }
 
     /// <summary>Number of validation sources.</summary>
@@ -81,7 +87,7 @@ public sealed class PretrainingData : IDisposable
                 continue;
             }
             rows.Row(index, ids);
-            samples.Add(_objective.Build(ids, index));
+            samples.Add(_blanks?.Build(ids, index) ?? CausalObjective.Build(ids, _length));
         }
         return TrainingBatch.Stack(samples);
     }
@@ -89,7 +95,7 @@ public sealed class PretrainingData : IDisposable
     /// <summary>A row of prompts in place of the row of text of the same number.</summary>
     private TrainingSample Prompted(long index)
     {
-        int parts = _objective.Options.SamplesPerRow;
-        return _objective.BuildMultitask([.. Enumerable.Range(0, parts).Select(part => _tasks!.Draw(_seed, (index * parts) + part))], new CounterRandomSource(_seed, index));
+        int parts = _blanks!.Options.SamplesPerRow;
+        return _blanks.BuildMultitask([.. Enumerable.Range(0, parts).Select(part => _tasks!.Draw(_seed, (index * parts) + part))], new CounterRandomSource(_seed, index));
     }
 }

@@ -18,7 +18,7 @@ public sealed class Trainer : IDisposable
     private readonly TrainableWeights _weights;
     private readonly AdamW _optimizer;
     private readonly Checkpoints _checkpoints;
-    private readonly Glm130B _model;
+    private readonly TrainableModel _model;
     private readonly ParallelLayout _layout;
     private readonly WeightShards _shards;
     private readonly MicroBatches _microBatches;
@@ -41,16 +41,11 @@ public sealed class Trainer : IDisposable
         _config = config;
         _workers = workers;
         _layout = new ParallelLayout(world ?? ProcessGroup.Alone, config.TensorParallel, config.PipelineParallel);
-        var part = ModelPart.Stage(config.Shape.NumLayers, _layout.Stage, _layout.Stages, _layout.Tensors);
+        if (config.OptimizerKind == OptimizerKind.Muon && _layout.World.Size > 1)
+            throw new GlmException($"optimizer: muon moves whole matrices and runs in one process, found {_layout.World.Size}; adamw runs in several");
+        var part = ModelPart.Stage(config.Shape.Shape.Layers, _layout.Stage, _layout.Stages, _layout.Tensors);
         _data = new PretrainingData(config);
-        _weights = new TrainableWeights(Initialization.DeepNorm(config.Shape, config.Seed, config.InitGain, part: part), config.Precision);
-        _model = new Glm130B(config.Shape, name => _weights.Compute[name], part)
-        {
-            HiddenDropout = (float)config.HiddenDropout,
-            AttentionDropout = (float)config.AttentionDropout,
-            HalfSoftmax = config.Softmax == Precision.Float16,
-            RecomputeActivations = config.Recompute,
-        };
+        (_weights, _model) = Begun(config, part);
         _shards = new WeightShards(_weights, _model, _layout);
         if (_layout.Data.Size > 1) _model.LayerDone = layer =>
         {
@@ -64,6 +59,19 @@ public sealed class Trainer : IDisposable
         _spikes = config.Spikes is { } spikes ? new SpikeDetector(spikes) : null;
         _scaler = config.Scaler;
         _state = _state with { LossScale = _scaler?.Begin };
+    }
+
+    private static (TrainableWeights Weights, TrainableModel Model) Begun(TrainingConfig config, ModelPart part)
+    {
+        var shape = config.Shape;
+        var weights = new TrainableWeights(shape is BloomConfig bloom ? Initialization.PreLn(bloom, config.Seed, config.InitGain)
+            : Initialization.DeepNorm((Glm130BConfig)shape, config.Seed, config.InitGain, part: part), config.Precision);
+        TrainableModel model = shape is Glm130BConfig glm ? new Glm130B(glm, name => weights.Compute[name], part) { HalfSoftmax = config.Softmax == Precision.Float16 }
+            : new Bloom((BloomConfig)shape, name => weights.Compute[name]);
+        model.HiddenDropout = (float)config.HiddenDropout;
+        model.AttentionDropout = (float)config.AttentionDropout;
+        model.RecomputeActivations = config.Recompute;
+        return (weights, model);
     }
 
     /// <summary>Where the run stands.</summary>
@@ -269,7 +277,7 @@ public sealed class Trainer : IDisposable
 
     /// <summary>The choices that decide how a run computes.</summary>
     private string Described() => FormattableString.Invariant(
-        $"{_config.Shape.ParameterCount} parameters, {_config.Shape.Normalization}, compute {_config.Precision}, softmax {(_config.Softmax == Precision.Float16 ? "Float16" : "Float32")}, ")
+        $"{_config.Shape.ParameterCount} parameters, {(_config.Shape as Glm130BConfig)?.Normalization.ToString() ?? _config.Shape.Architecture}, compute {_config.Precision}, softmax {(_config.Softmax == Precision.Float16 ? "Float16" : "Float32")}, ")
         + FormattableString.Invariant($"loss scale {(_scaler is null ? "none" : _state.LossScale!.Value)}, embedding-gradient shrink {_config.Shrink.At(_state.Step)}, spikes {_config.Spikes?.Reaction.ToString() ?? "not watched"}");
 
     /// <summary>Mean loss over the held-out rows of each validation source.</summary>

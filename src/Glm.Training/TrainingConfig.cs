@@ -30,6 +30,9 @@ public sealed record TrainingConfig
     /// <summary>Folder of the run, relative to the configuration file: checkpoints, log, final model.</summary>
     public required string Output { get; init; }
 
+    /// <summary>How rows of text become samples; it follows from the architecture, and is named so that a file tells it.</summary>
+    public ObjectiveKind Objective { get; init; }
+
     /// <summary>Tokens of a row that the model sees.</summary>
     public int SeqLength { get; init; } = 512;
 
@@ -80,6 +83,10 @@ public sealed record TrainingConfig
 
     /// <summary>Samples at which the cosine reaches the final rate; the whole run if 0.</summary>
     public long DecaySamples { get; init; }
+
+    /// <summary>What moves the matrices of the layers.</summary>
+    [JsonPropertyName("optimizer")]
+    public OptimizerKind OptimizerKind { get; init; }
 
     /// <summary>AdamW's decay of the mean.</summary>
     public double Beta1 { get; init; } = 0.9;
@@ -183,7 +190,7 @@ public sealed record TrainingConfig
 
     /// <summary>The optimiser's constants.</summary>
     [JsonIgnore]
-    public AdamWOptions Optimizer => new() { Beta1 = Beta1, Beta2 = Beta2, Epsilon = Epsilon, WeightDecay = WeightDecay, ClipGrad = ClipGrad };
+    public AdamWOptions Optimizer => new() { Beta1 = Beta1, Beta2 = Beta2, Epsilon = Epsilon, WeightDecay = WeightDecay, ClipGrad = ClipGrad, Kind = OptimizerKind };
 
     /// <summary>Learning rate over the run.</summary>
     [JsonIgnore]
@@ -199,14 +206,12 @@ public sealed record TrainingConfig
 
     /// <summary>The shape that is trained, with as many positions as a row has tokens.</summary>
     [JsonIgnore]
-    public Glm130BConfig Shape
+    public ModelConfig Shape => (Presets.Find(Model) ?? ShapeFile()) switch
     {
-        get
-        {
-            var shape = Presets.Find(Model) ?? ShapeFile();
-            return shape with { MaxSequenceLength = SeqLength, Normalization = Normalization ?? shape.Normalization };
-        }
-    }
+        Glm130BConfig glm => glm with { MaxSequenceLength = SeqLength, Normalization = Normalization ?? glm.Normalization },
+        BloomConfig bloom => bloom with { SeqLength = SeqLength },
+        var other => throw new GlmException($"model: expected an architecture that is trained from nothing ({Glm130BConfig.Type}, {BloomConfig.Type}), found {other.Architecture}"),
+    };
 
     /// <summary>The loss scale over the run; null where the precision needs none.</summary>
     [JsonIgnore]
@@ -252,11 +257,11 @@ public sealed record TrainingConfig
     /// <summary>The configuration as JSON, which identifies a run.</summary>
     public string ToJson() => JsonSerializer.Serialize(this, Json);
 
-    private Glm130BConfig ShapeFile()
+    private ModelConfig ShapeFile()
     {
         if (!File.Exists(Resolve(Model)))
             throw new GlmException($"model: expected one of {string.Join(", ", Presets.All.Keys)} or a config.json, found {Model}");
-        return Glm130BConfig.Load(Resolve(Model));
+        return ConfigFile.Load(Resolve(Model));
     }
 
     /// <summary>Checks every field.</summary>
@@ -264,10 +269,20 @@ public sealed record TrainingConfig
     /// <exception cref="GlmException">A field is impossible.</exception>
     public void Validate(string source)
     {
-        _ = Shape.Validated(source);
+        var shape = Shape.Validated(source);
+        bool causal = shape.Shape.IsCausal;
+        Require(Objective == (causal ? ObjectiveKind.Causal : ObjectiveKind.Blanks), "objective", $"{(causal ? "causal" : "blanks")} for {shape.Architecture}", Objective);
+        if (causal)
+        {
+            Require(Multitask is null, "multitask", "none where the objective is causal", "some");
+            Require(Normalization is null, "normalization", $"none for {shape.Architecture}", Normalization!);
+            Require(Softmax == Precision.Float32, "softmax", $"float32 for {shape.Architecture}", Softmax);
+            Require(TensorParallel == 1 && PipelineParallel == 1, "tensor_parallel, pipeline_parallel", $"1, 1 for {shape.Architecture}, which ranks share the data of alone", $"{TensorParallel}, {PipelineParallel}");
+        }
         Require(Data.Length > 0, "data", "at least one source", "none");
         Require(Data.Concat(Validation).All(d => d.Weight > 0), "data.weight", "more than 0", "0 or less");
-        Require(LengthPerSample > 0 && LengthPerSample < SeqLength, "length_per_sample", $"1 to {SeqLength - 1}, below seq_length", LengthPerSample);
+        if (causal) Require(LengthPerSample > 1 && LengthPerSample <= SeqLength + 1, "length_per_sample", $"2 to {SeqLength + 1}, seq_length and a last target", LengthPerSample);
+        else Require(LengthPerSample > 0 && LengthPerSample < SeqLength, "length_per_sample", $"1 to {SeqLength - 1}, below seq_length", LengthPerSample);
         Require(SamplesPerRow > 0 && LengthPerSample % SamplesPerRow == 0 && SeqLength % SamplesPerRow == 0, "samples_per_row", "a divisor of length_per_sample and seq_length", SamplesPerRow);
         Require(MicroBatch > 0, "micro_batch", "at least 1", MicroBatch);
         Require(GlobalBatch > 0 && GlobalBatch % MicroBatch == 0, "global_batch", $"a multiple of micro_batch {MicroBatch}", GlobalBatch);

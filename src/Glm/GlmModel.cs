@@ -20,6 +20,9 @@ public sealed partial class GlmModel : IAsyncDisposable
     /// <summary>New tokens of a text, and of a blank, where nobody says how many.</summary>
     private const int StandardTokens = 256, StandardBlankTokens = 64;
 
+    /// <summary>Tokens that a draft model guesses at a time where nobody says how many.</summary>
+    private const int StandardDraftTokens = 4;
+
     private readonly LoadedModel _loaded;
     private readonly ChatDefaults? _chat;
     private readonly ILogger _logger;
@@ -82,7 +85,8 @@ public sealed partial class GlmModel : IAsyncDisposable
         {
             batching ??= new BatchingOptions();
             batching = batching with { KvPages = batching.KvPages ?? Pages(loaded, batching, load?.KvMemory) };
-            var model = new GlmModel(loaded, new GenerationEngine(loaded.Model, loaded.Workers, batching, loaded.CacheType), name ?? Path.GetFileNameWithoutExtension(Path.TrimEndingDirectorySeparator(loaded.Path)), logger);
+            if (loaded.Draft is not null && batching.DraftTokens == 0) batching = batching with { DraftTokens = StandardDraftTokens };
+            var model = new GlmModel(loaded, new GenerationEngine(loaded.Model, loaded.Workers, batching, loaded.CacheType, loaded.Draft), name ?? Path.GetFileNameWithoutExtension(Path.TrimEndingDirectorySeparator(loaded.Path)), logger);
             LogLoaded(model._logger, model.Name, model.LoadTime.TotalSeconds, batching.KvPages.Value);
             return model;
         }

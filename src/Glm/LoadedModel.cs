@@ -31,6 +31,9 @@ public sealed record LoadOptions
     /// <summary>Directory of an adapter to run the model with.</summary>
     public string? Adapter { get; init; }
 
+    /// <summary>Directory or GGUF file of a smaller model with the same vocabulary, which guesses tokens ahead for the model to check.</summary>
+    public string? Draft { get; init; }
+
     /// <summary>Processes that share the model; this one alone if null.</summary>
     public ProcessGroup? Ranks { get; init; }
 }
@@ -40,9 +43,10 @@ public sealed class LoadedModel : IDisposable
 {
     private readonly LimitedMemory _limited;
 
-    private LoadedModel(string path, LimitedMemory limited, DType cacheType, Tokenizer tokenizer, Workers workers, TimeSpan loadTime)
+    private LoadedModel(string path, LimitedMemory limited, LanguageModel? draft, DType cacheType, Tokenizer tokenizer, Workers workers, TimeSpan loadTime)
     {
         _limited = limited;
+        Draft = draft;
         CacheType = cacheType;
         Path = path;
         Tokenizer = tokenizer;
@@ -55,6 +59,9 @@ public sealed class LoadedModel : IDisposable
 
     /// <summary>The model.</summary>
     public LanguageModel Model => _limited.Model;
+
+    /// <summary>The model that guesses tokens ahead, if there is one (<see cref="LoadOptions.Draft"/>).</summary>
+    public LanguageModel? Draft { get; }
 
     /// <summary>The vocabulary.</summary>
     public Tokenizer Tokenizer { get; }
@@ -92,13 +99,27 @@ public sealed class LoadedModel : IDisposable
             var tokenizer = VocabularyLocation.Open(options.Tokenizer ?? location, options.Ice);
             if (tokenizer.VocabularySize > limited.Model.VocabSize)
                 throw new GlmException($"{location}: expected a vocabulary of at most the model's {limited.Model.VocabSize} ids, found {tokenizer.VocabularySize}");
-            return new LoadedModel(location, limited, options.CacheType, tokenizer, workers, clock.Elapsed);
+            var draft = options.Draft is null ? null : OpenDraft(options, tokenizer, workers, progress, warn, cancellation);
+            return new LoadedModel(location, limited, draft, options.CacheType, tokenizer, workers, clock.Elapsed);
         }
         catch
         {
             workers.Dispose();
             throw;
         }
+    }
+
+    private static LanguageModel OpenDraft(
+        LoadOptions options, Tokenizer tokenizer, Workers workers, IProgress<PackingProgress>? progress, Action<string>? warn, CancellationToken cancellation)
+    {
+        if (options.Memory is not null) throw new GlmException("--draft-model: expected no limit of memory, in which a second model has no share");
+        string location = ModelLocation.OrShipped(options.Draft);
+        var model = ModelFile.Open(location, workers, progress: progress, warn: warn, cancellation: cancellation).Model;
+        var other = VocabularyLocation.Open(location, options.Ice);
+        if (other.VocabularySize != tokenizer.VocabularySize) throw new GlmException($"{location}: expected the vocabulary of the model, {tokenizer.VocabularySize} ids, found one of {other.VocabularySize}");
+        for (int id = 0; id < tokenizer.VocabularySize; id++)
+            if (!other.TokenBytes(id).AsSpan().SequenceEqual(tokenizer.TokenBytes(id))) throw new GlmException($"{location}: expected the vocabulary of the model, found one in which token {id} is another");
+        return model;
     }
 
     /// <summary>

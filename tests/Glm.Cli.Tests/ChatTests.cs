@@ -11,7 +11,7 @@ public sealed class ChatTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    private CommandRun Chat(string input, params string[] arguments) => CommandRun.WithInput(input, ["chat", "--model", _model, "--max-new-tokens", "6", "--quiet", .. arguments]);
+    private CommandRun Chat(string input, params string[] arguments) => CommandRun.WithInput(input, ["chat", "--model", _model, "--max-new-tokens", "24", "--quiet", .. arguments]);
 
     [Fact]
     public void Every_line_of_a_pipe_is_answered_and_nothing_else_is_printed()

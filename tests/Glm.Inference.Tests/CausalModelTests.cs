@@ -70,11 +70,11 @@ public sealed class CausalModelTests : IDisposable
         Assert.Contains("causal", Assert.Throws<GlmException>(() => new BlankFiller(session, TinyModel.Tokenizer)).Message);
     }
 
-    internal static ChatGlm2 Create()
+    internal static ChatGlm2 Create(ulong seed = 3)
     {
         var weights = new Dictionary<string, Tensor>();
         foreach (var (name, shape) in ChatGlm2.Shapes(Config))
-            TensorMath.FillNormal(weights[name] = Tensor.Allocate(DType.Float32, shape), shape.Length == 1 ? 1 : 0.2, seed: 3, stream: (ulong)weights.Count);
+            TensorMath.FillNormal(weights[name] = Tensor.Allocate(DType.Float32, shape), shape.Length == 1 ? 1 : 0.2, seed, stream: (ulong)weights.Count);
         return new ChatGlm2(Config, name => weights[name]);
     }
 

@@ -40,6 +40,45 @@ public sealed class GenerationEngineTests : IDisposable
         if (drafts > 0) Assert.InRange(statistics.AcceptedTokens, 1, statistics.DraftedTokens);
     }
 
+    /// <summary>Guesses of another model change nothing, whether it is the model itself, one like it, or one that knows nothing; nor does it matter how tokens are drawn.</summary>
+    [Theory]
+    [InlineData("causal", "itself", 0)]
+    [InlineData("causal", "alike", 0)]
+    [InlineData("causal", "alike", 0.7)]
+    [InlineData("causal", "other", 1)]
+    [InlineData("prefix", "itself", 1)]
+    [InlineData("prefix", "other", 0)]
+    public async Task A_draft_model_changes_no_result(string architecture, string draft, double temperature)
+    {
+        var model = Create(architecture);
+        LanguageModel guesses = draft switch
+        {
+            "itself" => model,
+            "alike" => Quantization.Quantize(model, 8, _workers),
+            _ => architecture == "causal" ? CausalModelTests.Create(seed: 4) : TinyModel.Create(seed: 2, maxSequenceLength: 100),
+        };
+        GenerationRequest Request(DecodingContext context, int i) => Greedy(context, 3 + 5 * i) with
+        {
+            Sampling = new SamplingOptions { EndTokens = [7, 9], Seed = (ulong)i, Temperature = temperature, TopP = 0.9 },
+            LogitBias = new Dictionary<int, float> { [i] = 3 },
+        };
+        var contexts = Contexts(model, 12);
+        await using var plain = new GenerationEngine(model, _workers);
+        var expected = await Task.WhenAll(contexts.Select((context, i) => plain.RunAsync(Request(context, i))));
+        await using var engine = new GenerationEngine(model, _workers, new BatchingOptions { MaxBatch = 3, DraftTokens = 6, KvPages = 12, KeptSequences = 2 }, draft: guesses);
+        var results = await Task.WhenAll(contexts.Select((context, i) => engine.RunAsync(Request(context, i))));
+        for (int i = 0; i < contexts.Length; i++) Assert.Equal((expected[i].EndToken, expected[i].Finish), (results[i].EndToken, results[i].Finish));
+        Assert.Equal(expected.Select(result => result.Ids), results.Select(result => result.Ids));
+        var statistics = engine.Statistics;
+        Assert.InRange(statistics.DraftedTokens, 1, int.MaxValue);
+        if (draft == "itself") Assert.InRange(statistics.AcceptedTokens, 0.9 * statistics.DraftedTokens, statistics.DraftedTokens);
+        if (draft == "alike") Assert.InRange(statistics.AcceptedTokens, 0.3 * statistics.DraftedTokens, statistics.DraftedTokens - 1);
+    }
+
+    [Fact]
+    public void A_draft_model_reads_as_the_model_does() => Assert.Contains("draft model",
+        Assert.Throws<GlmException>(() => new GenerationEngine(Create("causal"), _workers, draft: Create("prefix"))).Message);
+
     /// <summary>With far too few pages for all, some give way and begin again, and nothing changes.</summary>
     [Theory]
     [InlineData("causal")]

@@ -93,6 +93,29 @@ public sealed class SamplingStrategyTests
         Assert.StartsWith(name, Assert.Throws<GlmException>(() => new SamplingStrategy(options)).Message);
     }
 
+    /// <summary>What another model would draw with the same numbers is mostly what the model draws, where their logits are alike.</summary>
+    [Fact]
+    public void GuessesFromLogitsThatAreAlikeComeTrue()
+    {
+        var random = new Random(5);
+        float[] logits = [.. Enumerable.Range(0, 1000).Select(_ => (float)(3 * random.NextDouble()))], alike = [.. logits.Select(logit => logit + (float)(0.1 * random.NextDouble()))];
+        var strategy = new SamplingStrategy(new SamplingOptions { EndTokens = [] });
+        strategy.Begin([]);
+        int same = 0, drawn = 0;
+        for (int i = 0; i < 200; i += 2)
+        {
+            int now = strategy.Guess([.. alike], 0), next = strategy.Guess([.. alike], 1);
+            foreach (int guess in new[] { now, next })
+            {
+                int token = strategy.Step([.. logits], logits.Length)[0].Token;
+                if (token == guess) same++;
+                drawn += token;
+            }
+        }
+        Assert.InRange(same, 170, 199);
+        Assert.InRange(drawn / 200, 400, 600); // not always the same token
+    }
+
     [Fact]
     public void LogitsThatAreNoNumbersAreAnError()
     {

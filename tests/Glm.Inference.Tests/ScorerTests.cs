@@ -1,5 +1,6 @@
 using FsCheck;
 using FsCheck.Fluent;
+using Glm.Models;
 using Glm.Tensors;
 
 namespace Glm.Inference.Tests;
@@ -91,6 +92,26 @@ public sealed class ScorerTests : IDisposable
             for (int i = 0; i < alone.Length; i++) Assert.Equal(alone[i], scores[i], 1e-4);
         }
         Assert.Empty(together[0]);
+    }
+
+    /// <summary>A left-to-right model was not trained on blanks, even where its vocabulary has them: its first token has none before it.</summary>
+    [Fact]
+    public void ALeftToRightModelReadsTheTextAlone()
+    {
+        var config = new BloomConfig { NLayer = 1, HiddenSize = 32, NHead = 2, VocabSize = 400, SeqLength = 64 };
+        var weights = Initialization.PreLn(config, seed: 2, gain: 3);
+        var model = new Bloom(config, name => weights[name]);
+        int[] ids = [.. Enumerable.Range(0, 20).Select(i => (i * i + 3) % 400)];
+        float[] scores = new Scorer(model, _workers, TinyModel.Tokenizer.Special).Score(ids);
+        Assert.Equal(-Math.Log(400), scores[0], 1e-6);
+        var context = new Context(_workers);
+        var positions = context.Integers(Enumerable.Range(0, ids.Length).ToArray());
+        float[] logits = model.Logits(context, model.Forward(context, context.Integers(ids), positions, model.Within(context, [new(0, ids.Length, 0)]))).ToArray();
+        for (int i = 1; i < ids.Length; i++)
+        {
+            var row = logits.AsSpan((i - 1) * 400, 400).ToArray();
+            Assert.Equal(row[ids[i]] - Math.Log(row.Sum(logit => Math.Exp(logit))), scores[i], 1e-4);
+        }
     }
 
     [Fact]

@@ -45,15 +45,10 @@ public sealed unsafe class KernelsAttentionTests
             {
                 sbyte* codes = (sbyte*)memory.Bytes(64 * size, 1);
                 for (int i = 0; i < 64 * size; i++) codes[i] = (sbyte)random.Next(-127, 128);
-                float* scales = memory.RandomFloats(64, random), weights = memory.RandomFloats(rows, random), start = memory.RandomFloats(size, random);
-                float[] keys = new float[64 * size], values = new float[rows * size], sums = new float[size];
+                float* scales = memory.RandomFloats(64, random);
+                float[] keys = new float[64 * size], values = new float[rows * size];
                 for (int i = 0; i < keys.Length; i++) keys[i] = scales[i % 64] * codes[i];
                 for (int i = 0; i < values.Length; i++) values[i] = scales[i / size] * codes[i];
-                for (int i = 0; i < size; i++)
-                {
-                    for (int j = 0; j < rows; j++) sums[i] = MathF.FusedMultiplyAdd(weights[j], codes[j * size + i], sums[i]);
-                    sums[i] += start[i];
-                }
                 foreach (InstructionSet isa in Isa.Available)
                 {
                     float* found = memory.Floats(64 * size);
@@ -62,13 +57,57 @@ public sealed unsafe class KernelsAttentionTests
                     found = memory.Floats(values.Length);
                     Int8Tokens.ExpandValues(codes, scales, rows, size, found, isa);
                     Assert.Equal(values, new Span<float>(found, values.Length).ToArray());
-                    found = memory.Floats(size);
-                    new Span<float>(start, size).CopyTo(new Span<float>(found, size));
-                    Int8Tokens.AddWeightedRows(weights, codes, rows, found, size, isa);
-                    Assert.Equal(sums, new Span<float>(found, size).ToArray());
                 }
             }
         memory.CheckGuards();
+    }
+
+    [Theory]
+    [InlineData(DType.Float32)]
+    [InlineData(DType.BFloat16)]
+    [InlineData(DType.Float16)]
+    [InlineData(DType.Int8)]
+    public void Weighted_rows_equal_their_scalar_twin(DType type)
+    {
+        var random = new Random(7);
+        using var memory = new KernelMemory();
+        foreach (int n in new[] { 1, 7, 16, 33, 64, 80, 130 })
+            foreach (int depth in new[] { 0, 1, 5, 64 })
+                foreach (int count in new[] { 1, 3, 4, 9 })
+                {
+                    int weightStride = depth + random.Next(4), stride = n + random.Next(4);
+                    float* w = memory.RandomFloats(count * weightStride + 1, random), start = memory.RandomFloats(count * stride, random);
+                    byte* x = (byte*)memory.Bytes((int)type.Bytes(depth * n + 1), (int)type.Bytes(1));
+                    float[] values = [.. Enumerable.Range(0, depth * n).Select(_ => (float)random.Next(-127, 128))]; // exact in every type
+                    for (int i = 0; i < values.Length; i++) Put(x, type, i, values[i]);
+                    float[] expected = new Span<float>(start, count * stride).ToArray();
+                    for (int row = 0; row < count; row++)
+                        for (int i = 0; i < n; i++)
+                        {
+                            float sum = 0;
+                            for (int j = 0; j < depth; j++) sum = MathF.FusedMultiplyAdd(w[row * weightStride + j], values[j * n + i], sum);
+                            expected[row * stride + i] += sum;
+                        }
+                    foreach (InstructionSet isa in Isa.Available)
+                    {
+                        float* found = memory.Floats(count * stride);
+                        new Span<float>(start, count * stride).CopyTo(new Span<float>(found, count * stride));
+                        WeightedRows.Add(w, weightStride, count, x, type, depth, found, stride, n, isa);
+                        Assert.Equal(expected, new Span<float>(found, count * stride).ToArray());
+                    }
+                }
+        memory.CheckGuards();
+    }
+
+    private static void Put(byte* x, DType type, int index, float value)
+    {
+        switch (type)
+        {
+            case DType.Float32: ((float*)x)[index] = value; break;
+            case DType.BFloat16: ((ushort*)x)[index] = Conversion.ToBFloat16(value); break;
+            case DType.Float16: ((Half*)x)[index] = (Half)value; break;
+            default: ((sbyte*)x)[index] = (sbyte)value; break;
+        }
     }
 
     [Fact]

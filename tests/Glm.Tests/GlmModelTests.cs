@@ -53,6 +53,15 @@ public sealed class GlmModelTests(TinyChat chat, ShippedModel shipped) : IClassF
     }
 
     [Fact]
+    public async Task A_draft_model_has_the_same_vocabulary()
+    {
+        Assert.Contains("vocabulary of the model", Assert.Throws<GlmException>(() => GlmModel.Load(load: new LoadOptions { Threads = 1, Draft = chat.File })).Message);
+        await using var model = GlmModel.Load(chat.File, new LoadOptions { Threads = 1, Draft = chat.File });
+        Assert.Equal((await chat.Model.Complete("Hello", Greedy).Result).Ids, (await model.Complete("Hello", Greedy).Result).Ids);
+        Assert.InRange(model.Engine.Statistics.AcceptedTokens, 10, 20);
+    }
+
+    [Fact]
     public async Task Leaving_a_stream_cancels_it()
     {
         long before = chat.Model.Engine.Statistics.Cancelled;

@@ -36,7 +36,7 @@ public sealed class GlmTokenizerTests
         SpecialTokens special = Tokenizer.Special;
         Assert.Equal(new BlankTokens(Mask: 4, GMask: 5, SMask: 6, Sop: 8, Eop: 9, Eos: 2), special.Blanks);
         Assert.Equal((7, 3), (special.Eod, special.Pad));
-        Assert.Equal([9, 2], special.End);
+        Assert.Equal([9, 2, 7], special.End);
         Assert.Null(special.Roles);
         Assert.Equal(["<unk>", "<s>", "</s>", "<pad>", "[MASK]", "[gMASK]", "[sMASK]", "eod", "sop", "eop", "ENC", "dBLOCK", "<0x00>"],
             Enumerable.Range(0, 13).Select(Tokenizer.PieceText));

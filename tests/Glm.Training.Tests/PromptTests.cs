@@ -21,7 +21,7 @@ public sealed class PromptTests : IDisposable
     public void Templates_are_filled_from_fields(string template, string record, string? expected, string? fault)
     {
         using var json = JsonDocument.Parse(record);
-        var (input, _, found) = new PromptTemplate(template, "t").Render(json.RootElement);
+        var (input, _, found) = new PromptTemplate(template, "t").Render(json.RootElement, new Dictionary<string, string>());
         if (fault is null) Assert.Equal((expected, null), (input, found));
         else Assert.Contains(fault, found);
     }
@@ -49,6 +49,35 @@ public sealed class PromptTests : IDisposable
         var prompts = PromptReader.Read(set, _folder).ToList();
         Assert.Equal([("x", "1?"), ("y", "2?"), ("x", "what is 6")], prompts.Where(p => p.Fault is null).Select(p => (p.Set, p.Input)));
         Assert.Equal([(3L, "empty target"), (4, "invalid JSON"), (6, "no text in a field 'task'")], prompts.Where(p => p.Fault is not null).Select(p => (p.Line, p.Fault!)));
+    }
+
+    [Fact]
+    public void Texts_that_match_give_prompts_about_themselves()
+    {
+        Write("a.jsonl", """
+            {"source":"book:1","text":"Title\nOne two. Three four. Five."}
+            {"source":"law:1","text":"Title\nOne two. Three four. Five."}
+            {"source":"book:2","text":"no sentences"}
+            {"source":"book:3"}
+            {"source":"book:4","text":"Another\n\nSix. Seven. Eight."}
+            """);
+        var set = new PromptSet
+        {
+            Name = "s", Files = ["a.jsonl"], Match = new() { ["source"] = "^book:(?<number>[0-9])", ["text"] = @"\n(?<first>[A-Z][^.]*\.) (?<rest>[^.]*\.)" },
+            Templates = [new("{number}: {first}", "{rest}"), new("{text}", "{source}")],
+        };
+        var prompts = PromptReader.Read(set, _folder).ToList();
+        Assert.Equal([("1: One two.", "Three four.", null), ("", "", "no text in a field 'text'"), ("Another\n\nSix. Seven. Eight.", "book:4", null)],
+            prompts.Select(p => (p.Input, p.Target, p.Fault)));
+    }
+
+    [Theory]
+    [InlineData("(")]
+    [InlineData("(?=a)b")]
+    public void Expressions_that_cannot_be_used_are_refused(string pattern)
+    {
+        Write("sets.json", JsonSerializer.Serialize(new { sets = new[] { new { name = "n", files = new[] { "a.jsonl" }, match = new { text = pattern } } } }));
+        Assert.Contains("n: match: expected regular expressions", Assert.Throws<GlmException>(() => PromptSets.Load(In("sets.json"))).Message);
     }
 
     [Fact]

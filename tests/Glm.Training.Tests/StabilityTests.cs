@@ -148,7 +148,7 @@ public sealed partial class StabilityTests
         trainer.Export(run.In("model"));
         Assert.Equal(told, (string?)System.Text.Json.Nodes.JsonNode.Parse(File.ReadAllText(run.In("model/config.json")))!["normalization"]);
         var model = (Glm130B)ModelDirectory.Load(run.In("model"));
-        Assert.Equal(run.Config.Shape.Normalization, model.Config.Normalization);
+        Assert.Equal(((Glm130BConfig)run.Config.Shape).Normalization, model.Config.Normalization);
     }
 
     [Fact]
@@ -158,7 +158,7 @@ public sealed partial class StabilityTests
         File.WriteAllText(run.In("other.json"), """{ "base": "run.json", "lr": 2e-3 /* lower */, "spikes": { "limit": 2 }, }""");
         File.WriteAllText(run.In("third.json"), """{ "base": "other.json", "normalization": "pre-ln" }""");
         var config = TrainingConfig.Load(run.In("third.json"));
-        Assert.Equal((7UL, 2e-3, 2, Normalization.PreLn), (config.Seed, config.Lr, config.Spikes!.Limit, config.Shape.Normalization));
+        Assert.Equal((7UL, 2e-3, 2, Normalization.PreLn), (config.Seed, config.Lr, config.Spikes!.Limit, ((Glm130BConfig)config.Shape).Normalization));
         File.WriteAllText(run.In("other.json"), """{ "base": "other.json" }""");
         Assert.Contains("build on one another", Assert.Throws<GlmException>(() => TrainingConfig.Load(run.In("other.json"))).Message);
         File.WriteAllText(run.In("other.json"), """{ "base": "missing.json" }""");
@@ -177,7 +177,7 @@ public sealed partial class StabilityTests
         string[] files = [.. Directory.GetFiles(Path.Combine(TestFiles.Repository, "configs", "experiments"), "stability*.json").Where(file => !file.EndsWith("-shape.json"))];
         var configs = files.Select(TrainingConfig.Load).ToList();
         Assert.Equal(files.Length, configs.Select(config => config.Output).Distinct().Count());
-        Assert.Equal(4, configs.Select(config => config.Shape.Normalization).Distinct().Count());
+        Assert.Equal(4, configs.Select(config => ((Glm130BConfig)config.Shape).Normalization).Distinct().Count());
         Assert.Contains(configs, config => config.Softmax == Precision.Float16);
         Assert.Single(configs.Select(config => (config.Lr, config.TrainSamples, config.Seed)).Distinct());
     }

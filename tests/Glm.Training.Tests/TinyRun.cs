@@ -10,7 +10,9 @@ internal sealed class TinyRun : IDisposable
 {
     private static readonly string[] Words = "the cat sat on a mat and saw old dogs run over green hills while rain fell softly 春天 来了 山上 有花".Split(' ');
 
-    public TinyRun(string options = "")
+    /// <param name="options">Fields that are added to the configuration or stand in for others.</param>
+    /// <param name="shape">The model; a small GLM if null.</param>
+    public TinyRun(string options = "", ModelConfig? shape = null)
     {
         Directory.CreateDirectory(Folder);
         string text = string.Join('\n', Enumerable.Range(0, 400).Select(Line));
@@ -18,7 +20,7 @@ internal sealed class TinyRun : IDisposable
         vocabulary.Save(In("tokenizer.model"));
         File.WriteAllText(In("text.txt"), text);
         Prepare("text.txt", "data");
-        var shape = new Glm130BConfig { NumLayers = 2, HiddenSize = 32, InnerHiddenSize = 80, NumAttentionHeads = 2, VocabSize = 400, MaxSequenceLength = 64 };
+        shape ??= new Glm130BConfig { NumLayers = 2, HiddenSize = 32, InnerHiddenSize = 80, NumAttentionHeads = 2, VocabSize = 400, MaxSequenceLength = 64 };
         File.WriteAllText(In("shape.json"), shape.ToJson());
         File.WriteAllText(In("run.json"), $$"""
             {

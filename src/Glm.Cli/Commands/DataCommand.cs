@@ -20,14 +20,17 @@ internal static class DataCommand
         var inputs = new Argument<string[]>("INPUT") { Description = "Text files (.txt: one document; .jsonl: one a line; plain, .gz, .xz, .zst) or folders of them", Arity = ArgumentArity.OneOrMore };
         var output = new Option<string>("--output") { HelpName = "FOLDER", Description = "Where the shards and their manifest go", Required = true };
         var tokenizer = Options.Tokenizer();
+        var deduplicate = new Option<bool>("--deduplicate") { Description = "Leave out documents of which more than half stands in documents before them" };
+        var heldOut = new Option<string[]>("--exclude") { HelpName = "FILE", Description = "Held-out text: documents of which more than a tenth stands in it are left out", AllowMultipleArgumentsPerToken = true };
         var field = Options.TextField();
         var threads = Options.Threads();
         var json = Options.Json();
         var quiet = Options.Quiet();
         return new ExampleCommand("prepare", "Turn texts into shards of token ids, from which training reads",
-            "glm data prepare corpus/*.jsonl.zst --tokenizer tokenizer.model --output data/train")
+            "glm data prepare corpus/*.jsonl.zst --tokenizer tokenizer.model --output data/train",
+            "glm data prepare corpus/*.jsonl.zst --deduplicate --exclude valid.jsonl.zst --output data/train")
         {
-            inputs, output, tokenizer, field, threads, json, quiet,
+            inputs, output, tokenizer, deduplicate, heldOut, field, threads, json, quiet,
         }.Does((parse, cancellation) =>
         {
             string file = Tokenizer.FileOf(ModelLocation.OrShipped(parse.GetValue(tokenizer)));
@@ -38,6 +41,8 @@ internal static class DataCommand
                 VocabularySize = vocabulary.VocabularySize,
                 EodId = vocabulary.Special.Eod ?? throw new GlmException($"{file}: expected a vocabulary with an end of documents, found that of {vocabulary.Kind}"),
                 TokenizerHash = ShardManifest.HashOfTokenizer(file),
+                Deduplicate = parse.GetValue(deduplicate),
+                HeldOut = parse.GetValue(heldOut) ?? [],
                 TextField = parse.GetRequiredValue(field),
                 Threads = parse.GetValue(threads),
             });
@@ -135,6 +140,7 @@ internal static class DataCommand
         // Lines that gave no document are never passed over in silence.
         foreach (var source in manifest.Sources.Where(source => source.Malformed > 0))
             terminal.Error.WriteLine($"glm: {source.File}: {source.Malformed:N0} lines gave no document; the first is line {source.FirstMalformedLine}: {source.FirstMalformedReason}");
+        LeftOut duplicates = Sum(manifest.Sources.Select(source => source.Duplicates)), heldOut = Sum(manifest.Sources.Select(source => source.HeldOut));
         if (json)
             terminal.WriteJson(new
             {
@@ -144,9 +150,17 @@ internal static class DataCommand
                 manifest.Utf8Bytes,
                 Malformed = manifest.Sources.Sum(source => source.Malformed),
                 Shards = manifest.Shards.Count,
+                duplicates,
+                heldOut,
             });
         else
+        {
+            if (duplicates.Documents > 0) terminal.Out.WriteLine($"left out as copies: {duplicates.Documents:N0} documents, {Units.Bytes(duplicates.Utf8Bytes)} of text");
+            if (heldOut.Documents > 0) terminal.Out.WriteLine($"left out for text in common with what is held out: {heldOut.Documents:N0} documents, {Units.Bytes(heldOut.Utf8Bytes)} of text");
             terminal.Out.WriteLine(
                 $"{folder}: {manifest.Documents:N0} documents, {manifest.Tokens:N0} tokens in {manifest.Shards.Count} shards, {(double)manifest.Utf8Bytes / manifest.Tokens:F2} bytes of text per token");
+        }
+
+        static LeftOut Sum(IEnumerable<LeftOut?> counts) => counts.OfType<LeftOut>().Aggregate(new LeftOut(0, 0), (sum, one) => new(sum.Documents + one.Documents, sum.Utf8Bytes + one.Utf8Bytes));
     }
 }

@@ -86,7 +86,7 @@ internal static class EvalCommand
             int?[] examples = parse.GetValue(shots) is { Length: > 0 } given ? [.. given.Select(count => (int?)count)] : [null];
             var runs = examples.SelectMany(count => Runs(words, new TaskOptions
             {
-                Data = Root(root), Shots = count, Limit = parse.GetValue(limit), KeepTexts = !parse.GetValue(noText), Scorer = program is { } started ? started.Score : default(Func<IReadOnlyList<string>, CancellationToken, IReadOnlyList<double>>?),
+                Data = root, Shots = count, Limit = parse.GetValue(limit), KeepTexts = !parse.GetValue(noText), Scorer = program is { } started ? started.Score : default(Func<IReadOnlyList<string>, CancellationToken, IReadOnlyList<double>>?),
             }, root, parse.GetValue(skipMissing) ? terminal : null)).ToList();
             if (runs.Count == 0) throw new GlmException($"{root}: expected data for one of the tasks, found none");
             Refuse(runs);
@@ -152,17 +152,18 @@ internal static class EvalCommand
     {
         var chosen = new HashSet<(string File, string Name)>();
         foreach (string word in words)
-            foreach (var task in TaskLocation.IsBitsPerByte(word) ? [BitsPerByteOver(data)] : TaskLocation.Find(word))
+            foreach (var task in TaskLocation.IsBitsPerByte(word) ? [BitsPerByteTask.Over(HeldOutText.Location(data), HeldOutText.Pattern)] : TaskLocation.Find(word))
             {
                 if (!chosen.Add((Path.GetFullPath(task.File), task.Name))) continue; // named twice, as a part of a folder and by itself
-                if (!TaskLocation.IsBitsPerByte(word) && !Directory.Exists(options.Data)) throw new GlmException($"{data}: {(File.Exists(data) ? "expected a folder of data sets, found a file" : "no such folder")}");
-                string? lacks = !TaskRunner.HasData(task, options) ? $"no data for it in {Path.Combine(options.Data, task.Path)}" : TaskRunner.LacksScorer(task, options) ? "no --scorer for it" : null;
+                if (!TaskLocation.IsBitsPerByte(word) && !Directory.Exists(data)) throw new GlmException($"{data}: {(File.Exists(data) ? "expected a folder of data sets, found a file" : "no such folder")}");
+                var there = options with { Data = Root(data, task) };
+                string? lacks = !TaskRunner.HasData(task, there) ? $"no data for it in {Path.Combine(there.Data, task.Path)}" : TaskRunner.LacksScorer(task, there) ? "no --scorer for it" : null;
                 if (tellsMissing is not null && lacks is not null)
                 {
                     tellsMissing.Error.WriteLine($"glm: {task.Name}: left out, since there is {lacks}");
                     continue;
                 }
-                yield return new PlannedTask(task, options, TaskRunner.Check(task, options).Work);
+                yield return new PlannedTask(task, there, TaskRunner.Check(task, there).Work);
             }
     }
 
@@ -244,15 +245,11 @@ internal static class EvalCommand
         return UnigramModel.FromShards(shards, model.Tokenizer.VocabularySize, cancellation);
     }
 
-    /// <summary>Data sets lie in the folder itself, or in its eval/.</summary>
-    private static string Root(string data) => Path.Combine(data, "eval") is var inside && Directory.Exists(inside) ? inside : data;
-
-    private static TaskDefinition BitsPerByteOver(string data)
+    /// <summary>Data sets lie in the folder itself, or in its eval/; held-out text also in its pretrain/.</summary>
+    private static string Root(string data, TaskDefinition task)
     {
-        const string pattern = "valid*.jsonl";
-        string inside = Path.Combine(data, "pretrain");
-        bool isInside = Directory.Exists(inside) && !Directory.EnumerateFiles(data, pattern + "*").Any();
-        return BitsPerByteTask.Over(isInside ? inside : data, pattern);
+        string[] roots = [.. new[] { Path.Combine(data, "eval"), data, Path.Combine(data, "pretrain") }.Where(Directory.Exists)];
+        return roots.FirstOrDefault(root => TaskRunner.HasData(task, new TaskOptions { Data = root })) ?? roots.FirstOrDefault() ?? data;
     }
 
     private static void List(Terminal terminal, IReadOnlyList<TaskDefinition> tasks, string? data)
@@ -263,7 +260,7 @@ internal static class EvalCommand
         {
             string type = task.Kind switch { TaskKind.MultipleChoice => "mul", TaskKind.Generation => "gen", _ => "lm" };
             List<string> row = [task.Name, type, task.Metrics[0], task.Prompts.Count == 0 ? "" : $"{task.Prompts.Count}", $"{task.Shots}"];
-            if (data is not null) row.AddRange(Items(task, Root(data)));
+            if (data is not null) row.AddRange(Items(task, Root(data, task)));
             table.AddRow([.. row.Select(Markup.Escape)]);
         }
         terminal.Screen.Write(table);

@@ -18,7 +18,8 @@ internal static class ServeCommand
         var batch = Options.Number("--batch", "N", "Requests that are generated together", 16, 1, 1024);
         var queue = Options.Number("--queue", "N", "Requests that may wait; more are refused", 256, 1, 1 << 20);
         var prompt = Options.Number("--prompt-tokens", "N", "Tokens of prompts that are read in one step, so long as which others wait", 256, 1, 1 << 16);
-        var draft = Options.Number("--draft-tokens", "N", "Tokens that are guessed from the text where few requests run; results are the same", 0, 0, 64);
+        var draftModel = new Option<string?>("--draft-model") { HelpName = "PATH", Description = "Directory or GGUF file of a smaller model with the same vocabulary, which guesses tokens ahead" };
+        var draft = Options.Number("--draft-tokens", "N", "Tokens that are guessed where few requests run, from the text or by the draft model; results are the same (default with a draft model: 4)", 0, 0, 64);
         var kvMemory = new Option<long?>("--kv-memory")
         {
             HelpName = "SIZE",
@@ -41,7 +42,7 @@ internal static class ServeCommand
         return new ExampleCommand("serve", "Serve models over HTTP as OpenAI does, with a page for people at /",
             "glm serve", "glm serve --model chat=chatglm3-6b-q4_0.gguf --port 9000", "glm serve --host 0.0.0.0 --config serve.json", "glm serve --new-key alice")
         {
-            models, config, host, port, batch, queue, prompt, draft, kvMemory, newKey, jsonLogs, tokenizer, adapter, kvCache, memory, threads, quiet,
+            models, config, host, port, batch, queue, prompt, draftModel, draft, kvMemory, newKey, jsonLogs, tokenizer, adapter, kvCache, memory, threads, quiet,
         }.Does((parse, cancellation) =>
         {
             if (parse.GetValue(newKey) is { } name)
@@ -68,9 +69,10 @@ internal static class ServeCommand
                 KvMemory = parse.GetValue(kvMemory),
                 Tokenizer = parse.GetValue(tokenizer),
                 Adapter = parse.GetValue(adapter),
+                Draft = parse.GetValue(draftModel),
             };
             string?[] paths = parse.GetValue(models) is { Length: > 0 } given ? [.. given] : [(string?)null];
-            if (load.Memory is not null && paths.Length > 1) throw new UsageException("--memory is for one model");
+            if (paths.Length > 1 && load is not { Memory: null, Draft: null }) throw new UsageException("--memory and --draft-model are for one model");
             RunAsync(terminal, options, paths, load, batching, parse.GetValue(jsonLogs), parse.GetValue(quiet), cancellation).GetAwaiter().GetResult();
         });
     }

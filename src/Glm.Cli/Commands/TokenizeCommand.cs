@@ -57,6 +57,7 @@ internal static class TokenizeCommand
         var inputs = new Argument<string[]>("INPUT") { Description = "Text files (.txt, .jsonl; plain, .gz, .xz, .zst) or folders of them", Arity = ArgumentArity.OneOrMore };
         var output = new Option<string>("--output") { HelpName = "FILE", Description = "The vocabulary to write", Required = true };
         var size = Options.Number("--size", "N", "Number of pieces", standard.VocabularySize, 1, 1 << 20);
+        var coverage = Options.Number("--character-coverage", "SHARE", "The characters that make up this share of the text become pieces; the rest is bytes", standard.CharacterCoverage, 0, 1.0);
         var characters = Options.Number("--max-characters", "N", "Read at most this much text", standard.MaximumCharacters, 1, long.MaxValue);
         var field = Options.TextField();
         var threads = Options.Threads();
@@ -64,12 +65,13 @@ internal static class TokenizeCommand
         return new ExampleCommand("train", "Train a vocabulary (SentencePiece unigram, byte fallback) on texts; every input weighs the same",
             "glm tokenize train english.jsonl.zst chinese.jsonl.zst --size 16384 --output tokenizer.model")
         {
-            inputs, output, size, characters, field, threads, quiet,
+            inputs, output, size, coverage, characters, field, threads, quiet,
         }.Does((parse, cancellation) =>
         {
             var options = standard with
             {
                 VocabularySize = parse.GetValue(size),
+                CharacterCoverage = parse.GetValue(coverage),
                 MaximumCharacters = parse.GetValue(characters),
                 Threads = parse.GetValue(threads),
             };

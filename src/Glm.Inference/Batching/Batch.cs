@@ -8,7 +8,7 @@ namespace Glm.Inference;
 /// A step gives every request that generates its next token, and beside them so many tokens of contexts as keep the step short: contexts of causal models are read
 /// in pieces, the shortest rest first, so that a long one does not keep others waiting. A bidirectional context goes through the model as a whole.
 /// </remarks>
-internal sealed class Batch(Session session, BatchingOptions options)
+internal sealed class Batch(Session session, BatchingOptions options, DraftModel? draft)
 {
     /// <summary>So many tokens that another request is about to compute are worth waiting for.</summary>
     private const int WorthWaiting = 16;
@@ -143,7 +143,10 @@ internal sealed class Batch(Session session, BatchingOptions options)
     {
         if (_plan.Count == 0) return;
         int each = options.DraftTokens / _plan.Count;
-        for (int i = 0; i < _plan.Count; i++) _plan[i] = (_plan[i].Entry, 1, _plan[i].Entry.Guess(each));
+        if (each == 0) return;
+        if (draft is not null) draft.Guess(_running, each);
+        else foreach (var entry in _running) entry.Guess(each);
+        for (int i = 0; i < _plan.Count; i++) _plan[i] = (_plan[i].Entry, 1, _plan[i].Entry.Drafts);
     }
 
     /// <summary>Takes the memory of the request that is to be served last.</summary>
@@ -151,7 +154,7 @@ internal sealed class Batch(Session session, BatchingOptions options)
     {
         var last = _running.MaxBy(entry => entry.Turn)!;
         if (_running.Count == 1) throw new InvalidOperationException($"{session.Cache.FreePages} pages are free, too few for the one request there is");
-        _running.Remove(last);
+        Remove(last);
         last.Sequence!.Release();
         _returned.Add(last);
         _preempted++;
@@ -199,6 +202,12 @@ internal sealed class Batch(Session session, BatchingOptions options)
         }
     }
 
+    private void Remove(BatchEntry entry)
+    {
+        _running.Remove(entry);
+        draft?.Forget(entry);
+    }
+
     /// <summary>Ends all requests with an error.</summary>
     public void FailAll(Exception error)
     {
@@ -207,7 +216,7 @@ internal sealed class Batch(Session session, BatchingOptions options)
 
     private void Finish(BatchEntry entry, FinishReason reason)
     {
-        _running.Remove(entry);
+        Remove(entry);
         var sequence = entry.Sequence!;
         if (options.KeptSequences > 0) _prefixes.Keep(entry.Ids[..sequence.Length].ToArray(), entry.Request.Context.Place, sequence);
         else sequence.Release();
@@ -218,7 +227,7 @@ internal sealed class Batch(Session session, BatchingOptions options)
     /// <summary>Ends a request whose caller went away, or whose time is over.</summary>
     private void End(BatchEntry entry)
     {
-        _running.Remove(entry);
+        Remove(entry);
         entry.Sequence?.Release();
         if (!Abandon && entry.IsOverdue && !entry.Cancellation.IsCancellationRequested)
         {
@@ -234,7 +243,7 @@ internal sealed class Batch(Session session, BatchingOptions options)
 
     private void Fail(BatchEntry entry, Exception error)
     {
-        _running.Remove(entry);
+        Remove(entry);
         entry.Sequence!.Release();
         _failed++;
         entry.Fail(error);

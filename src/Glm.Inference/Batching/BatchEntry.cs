@@ -88,19 +88,41 @@ internal sealed class BatchEntry
         Sequence = sequence;
     }
 
-    /// <summary>Guesses tokens that may come next; returns how many.</summary>
-    public int Guess(int most)
+    /// <summary>Tokens that are guessed to come next.</summary>
+    public int Drafts { get; private set; }
+
+    /// <summary>Guesses tokens from those there are.</summary>
+    public void Guess(int most)
     {
-        most = Math.Min(most, Room - (Length - ContextLength) - 1);
-        var guess = PromptLookup.Guess(Ids, most);
-        if (_drafts.Length < guess.Length) _drafts = new int[most];
-        guess.CopyTo(_drafts);
-        return guess.Length;
+        foreach (int token in PromptLookup.Guess(Ids, BeginGuess(most))) _drafts[Drafts++] = token;
     }
+
+    /// <summary>Begins anew to guess; returns how many tokens may be guessed.</summary>
+    public int BeginGuess(int most)
+    {
+        Drafts = 0;
+        most = Math.Max(0, Math.Min(most, Room - (Length - ContextLength) - 1));
+        if (_drafts.Length < most) _drafts = new int[most];
+        return most;
+    }
+
+    /// <summary>Guesses one more token from logits of another model, which are overwritten; false where the text would end.</summary>
+    public bool Guess(Span<float> logits)
+    {
+        foreach (var (id, bias) in Request.LogitBias)
+            if (id < logits.Length) logits[id] = Math.Clamp(logits[id] + bias, LogitMath.Forbidden, -LogitMath.Forbidden);
+        int token = _strategy.Guess(logits, Drafts);
+        if (_strategy.Ends(token)) return false;
+        _drafts[Drafts++] = token;
+        return true;
+    }
+
+    /// <summary>A token, or behind them a guess.</summary>
+    public int TokenAt(int index) => index < Length ? _ids[index] : _drafts[index - Length];
 
     /// <summary>The next tokens for the model.</summary>
     /// <param name="tokens">How many of those that are pending.</param>
-    /// <param name="drafts">How many of those that were guessed (<see cref="Guess"/>), after the last one.</param>
+    /// <param name="drafts">How many of those that were guessed (<see cref="Drafts"/>), after the last one.</param>
     public SessionInput Next(int tokens, int drafts)
     {
         int start = Sequence!.Length, count = tokens + drafts;

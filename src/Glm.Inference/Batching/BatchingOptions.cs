@@ -21,7 +21,7 @@ public sealed record BatchingOptions
     /// <summary>Finished sequences whose keys and values are kept for later requests, as far as there is room.</summary>
     public int KeptSequences { get; init; } = 64;
 
-    /// <summary>Tokens that are guessed from what was read and checked in one step, where a batch is small; 0 for none. Results are the same.</summary>
+    /// <summary>Tokens that are guessed, from what was read or by a draft model, and checked in one step, of all requests of a small batch together; 0 for none. Results are the same.</summary>
     public int DraftTokens { get; init; }
 
     internal BatchingOptions Validated()

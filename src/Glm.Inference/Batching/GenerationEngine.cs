@@ -30,13 +30,16 @@ public sealed class GenerationEngine : IAsyncDisposable
     /// <param name="workers">Threads to compute with; several engines may share them, but then hold each other up.</param>
     /// <param name="options">How the model is shared.</param>
     /// <param name="cacheType">How keys and values are stored.</param>
-    /// <exception cref="GlmException">An option is impossible.</exception>
-    public GenerationEngine(LanguageModel model, Workers workers, BatchingOptions? options = null, DType cacheType = DType.Float32)
+    /// <param name="draft">A smaller model of the same vocabulary, which guesses tokens where few requests run (<see cref="BatchingOptions.DraftTokens"/>); they are guessed from the text if null.</param>
+    /// <exception cref="GlmException">An option is impossible, or one of the models is causal and the other is not.</exception>
+    public GenerationEngine(LanguageModel model, Workers workers, BatchingOptions? options = null, DType cacheType = DType.Float32, LanguageModel? draft = null)
     {
+        if (draft is not null && draft.IsCausal != model.IsCausal)
+            throw new GlmException($"draft model: expected one that reads {(model.IsCausal ? "from left to right alone" : "its context in both directions")} like the model, found another kind");
         _options = (options ?? new BatchingOptions()).Validated();
         int pages = _options.KvPages ?? BatchingOptions.StandardPages;
         _session = new Session(model, workers, cacheType: cacheType, maxPages: pages);
-        _batch = new Batch(_session, _options);
+        _batch = new Batch(_session, _options, draft is null ? null : new DraftModel(new Session(draft, workers, cacheType: cacheType, maxPages: pages)));
         LongestSequence = Math.Min(model.MaxSequenceLength, (pages - _session.Cache.PagesOf(0)) * CachedAttentionOperation.PageTokens);
         _thread = new Thread(Run) { IsBackground = true, Name = "glm engine" };
         _thread.Start();

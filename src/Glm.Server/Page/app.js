@@ -59,21 +59,29 @@ async function* events(path, body, signal) {
   }
 }
 
-// Runs something that a second press of the same button stops.
+// Runs something that a second press of the same button stops. Another button's work takes its place.
 async function run(button, work) {
-  if (running) return running.controller.abort();
+  const before = running;
+  if (before) {
+    before.controller.abort();
+    await before.done;
+    if (before.button === button || running) return;
+  }
   $('notice').hidden = true;
-  setRunning({ controller: new AbortController(), button });
+  const controller = new AbortController();
+  setRunning({ controller, button, done: finish(work, controller.signal) });
+  await running.done;
+  setRunning(null);
+  loadModels(false);
+}
+
+async function finish(work, signal) {
   try {
-    await work(running.controller.signal);
+    await work(signal);
   } catch (error) {
-    if (error.name !== 'AbortError') {
-      $('notice').textContent = error instanceof TypeError ? word('unreachable') : word('failed', error.message);
-      $('notice').hidden = false;
-    }
-  } finally {
-    setRunning(null);
-    loadModels(false);
+    if (error.name === 'AbortError') return;
+    $('notice').textContent = error instanceof TypeError ? word('unreachable') : word('failed', error.message);
+    $('notice').hidden = false;
   }
 }
 
@@ -97,7 +105,15 @@ class Clock {
 
 // Chat
 
+// Whoever reads the end of the chat stays there while it grows.
+function followEnd(change) {
+  const page = document.documentElement, atEnd = scrollY + innerHeight >= page.scrollHeight - 48;
+  change();
+  if (atEnd) scrollTo(0, page.scrollHeight);
+}
+
 function showMessages() {
+  $('messages').ariaBusy = messages.some(message => message.busy);
   $('messages').replaceChildren(...messages.map(message => {
     const item = element('li', message.role);
     item.append(element('b', '', word(message.role === 'user' ? 'you' : 'it')), element('span', message.busy ? 'busy' : '', message.content));
@@ -112,13 +128,14 @@ async function answer(button) {
     const reply = { role: 'assistant', content: '', busy: true };
     messages.push(reply);
     showMessages();
+    scrollTo(0, document.documentElement.scrollHeight);
     const shown = $('messages').lastElementChild.lastElementChild, clock = new Clock();
     try {
       for await (const event of events('v1/chat/completions', { messages: sent, ...sampling() }, signal)) {
         const piece = event.choices[0]?.delta.content;
         if (piece) {
           clock.token();
-          shown.textContent = reply.content += piece;
+          followEnd(() => shown.textContent = reply.content += piece);
         }
         if (event.usage) clock.show(event.usage.completion_tokens);
       }
@@ -133,7 +150,7 @@ async function answer(button) {
 $('chat-form').addEventListener('submit', async event => {
   event.preventDefault();
   const text = $('say').value.trim(), button = event.target.querySelector('.main');
-  if (running) return run(button);
+  if (running?.button === button) return run(button);
   if (text === '') return;
   messages.push({ role: 'user', content: text });
   $('say').value = '';
@@ -169,10 +186,21 @@ async function fill(text) {
   });
 }
 
-function showFilled(text, result) {
-  const parts = text.split(/\[[gs]?MASK\]/), line = element('p', 'result');
+// What stands between the blanks, as it is in the result: vocabularies drop the space before a blank, and what fills it brings its own.
+function partsOf(text, result) {
+  const parts = text.split(/\[[gs]?MASK\]/);
   // A text without a blank is continued at its end.
   if (parts.length === 1) parts.push('');
+  let at = 0;
+  return parts.map((part, i) => {
+    const fill = result.blanks[i]?.text ?? '', kept = [part, part.trimEnd()].find(kept => result.text.startsWith(kept + fill, at)) ?? part;
+    at += kept.length + fill.length;
+    return kept;
+  });
+}
+
+function showFilled(text, result) {
+  const parts = partsOf(text, result), line = element('p', 'result');
   parts.forEach((part, i) => {
     line.append(part);
     if (i < parts.length - 1 && i < result.blanks.length) line.append(element('mark', '', result.blanks[i].text));
@@ -221,6 +249,8 @@ function tokenElement(text, logprob, top, id) {
   const others = [...(p == null ? [] : [`${word('probability')} ${percent(p)}`]), ...Object.entries(top ?? {}).map(([other, value]) => `${percent(Math.exp(value)).padStart(7)}  ${other}`)];
   if (others.length > 0) {
     token.tabIndex = 0;
+    // The box opens to the side where there is room.
+    for (const event of ['pointerenter', 'focus']) token.addEventListener(event, () => token.classList.toggle('right', token.offsetLeft > token.parentElement.clientWidth / 2));
     token.append(element('span', 'others', others.join('\n')));
   }
   return token;
@@ -309,9 +339,10 @@ function select(name) {
 
 $('tabs').addEventListener('click', event => event.target.role === 'tab' && select(event.target.getAttribute('aria-controls')));
 $('tabs').addEventListener('keydown', event => {
-  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key], tabs = [...$('tabs').children];
-  if (!step) return;
-  const next = tabs[(tabs.findIndex(tab => tab.tabIndex === 0) + step + tabs.length) % tabs.length];
+  const tabs = [...$('tabs').children], at = tabs.findIndex(tab => tab.tabIndex === 0);
+  const next = tabs.at({ ArrowRight: (at + 1) % tabs.length, ArrowLeft: at - 1, Home: 0, End: -1 }[event.key] ?? at);
+  if (next === tabs[at]) return;
+  event.preventDefault();
   select(next.getAttribute('aria-controls'));
   next.focus();
 });

@@ -58,9 +58,15 @@ internal static unsafe class Vectors
     {
         var max = Vector512.Create(float.NegativeInfinity);
         for (int i = 0; i < n; i += Width) max = Vector512.Max(max, Load(x + i, n - i, float.NegativeInfinity));
-        float result = float.NegativeInfinity;
-        for (int i = 0; i < Width; i++) result = MathF.Max(result, max[i]);
-        return result;
+        return Max(max);
+    }
+
+    /// <summary>The largest of the lanes; not a number if one is not.</summary>
+    public static float Max(Vector512<float> x)
+    {
+        Vector256<float> half = Vector256.Max(x.GetLower(), x.GetUpper());
+        Vector128<float> quarter = Vector128.Max(half.GetLower(), half.GetUpper());
+        return MathF.Max(MathF.Max(quarter[0], quarter[1]), MathF.Max(quarter[2], quarter[3]));
     }
 
     /// <summary>Sum of x[i] y[i].</summary>
@@ -86,35 +92,6 @@ internal static unsafe class Vectors
             var value = va * Load(x + i, n - i);
             if (b != 0) value = Vector512.FusedMultiplyAdd(vb, Load(y + i, n - i), value);
             Store(value, y + i, n - i);
-        }
-    }
-
-    /// <summary>y[i] += sum over j of w[j] x[j, i], x [<paramref name="rows"/>, <paramref name="n"/>]: sums by fused multiply-add, j ascending from zero.</summary>
-    public static void AddWeightedRows(float* w, float* x, int rows, float* y, int n)
-    {
-        int i = 0;
-        for (; i + 4 * Width <= n; i += 4 * Width)
-        {
-            Vector512<float> sum0 = Vector512<float>.Zero, sum1 = sum0, sum2 = sum0, sum3 = sum0;
-            for (int j = 0; j < rows; j++)
-            {
-                float* row = x + (long)j * n + i;
-                var weight = Vector512.Create(w[j]);
-                sum0 = Vector512.FusedMultiplyAdd(weight, Vector512.Load(row), sum0);
-                sum1 = Vector512.FusedMultiplyAdd(weight, Vector512.Load(row + Width), sum1);
-                sum2 = Vector512.FusedMultiplyAdd(weight, Vector512.Load(row + 2 * Width), sum2);
-                sum3 = Vector512.FusedMultiplyAdd(weight, Vector512.Load(row + 3 * Width), sum3);
-            }
-            (Vector512.Load(y + i) + sum0).Store(y + i);
-            (Vector512.Load(y + i + Width) + sum1).Store(y + i + Width);
-            (Vector512.Load(y + i + 2 * Width) + sum2).Store(y + i + 2 * Width);
-            (Vector512.Load(y + i + 3 * Width) + sum3).Store(y + i + 3 * Width);
-        }
-        for (; i < n; i += Width)
-        {
-            var sum = Vector512<float>.Zero;
-            for (int j = 0; j < rows; j++) sum = Vector512.FusedMultiplyAdd(Vector512.Create(w[j]), Load(x + (long)j * n + i, n - i), sum);
-            Store(Load(y + i, n - i) + sum, y + i, n - i);
         }
     }
 

@@ -191,35 +191,33 @@ public static unsafe class CachedAttentionOperation
         /// <summary>All queries over one part of the past; the result goes to the output if there is no other part.</summary>
         private void AttendFew(in CachedSequence sequence, in SequenceWork work, int group, int part, int firstPart, int worker)
         {
-            int rows = sequence.Length * layout.GroupHeads, size = layout.HeadSize;
-            float* queries = context.Scratch(worker, (long)rows * (size + PartialAttention.Floats(size)) + PageTokens * (1 + 2L * size));
-            float* results = queries + rows * size, scores = results + rows * PartialAttention.Floats(size), keys = scores + PageTokens, values = keys + PageTokens * size;
+            int heads = layout.GroupHeads, rows = sequence.Length * heads, size = layout.HeadSize;
+            float* queries = context.Scratch(worker, (long)rows * (size + PartialAttention.Floats(size)) + heads * PageTokens);
+            float* results = queries + rows * size, scores = results + rows * PartialAttention.Floats(size);
             if (work.Parts > 1) results = PartialRows(partial!, layout, firstPart + part, group);
             ReadQueries(sequence, 0, sequence.Length, group, queries);
             Vectors.Scale(1 / MathF.Sqrt(size), queries, rows * size);
             for (int row = 0; row < rows; row++) new PartialAttention(results, row, size).Clear();
 
-            bool direct = cache.IsInt8; // bytes are scored where they lie: memory is what few queries wait for
             int last = Math.Min(sequence.Visible(sequence.Length - 1), (part + 1) * PartPages * PageTokens);
             for (int key = part * PartPages * PageTokens; key < last; key += PageTokens)
-            {
-                float* pageKeys = direct ? null : cache.ReadKeys(sequence, key, group, keys);
-                float* pageValues = direct ? null : cache.ReadValues(sequence, key, Math.Min(PageTokens, last - key), group, values);
-                for (int row = 0; row < rows; row++)
+                for (int token = 0; token < sequence.Length; token++)
                 {
-                    int visible = Math.Min(PageTokens, Math.Min(last, sequence.Visible(row / layout.GroupHeads)) - key);
+                    // The heads of a group see the same keys.
+                    int visible = Math.Min(PageTokens, Math.Min(last, sequence.Visible(token)) - key), first = token * heads;
                     if (visible <= 0) continue;
-                    new Span<float>(scores, PageTokens).Clear();
-                    if (direct) cache.Score(sequence, key, group, queries + row * size, scores);
-                    else Vectors.AddWeightedRows(queries + row * size, pageKeys, size, scores, PageTokens);
-                    // The distance is counted from the last key that the query sees: what is the same for all keys of a query, the softmax takes out.
-                    if (slopes is not null) Vectors.AddRamp(Slope(group, row), key + 1 - sequence.Visible(row / layout.GroupHeads), scores, visible);
-                    var result = new PartialAttention(results, row, size);
-                    result.TakeScores(scores, visible);
-                    if (direct) cache.AddWeightedValues(sequence, key, visible, group, scores, result.Sums);
-                    else Vectors.AddWeightedRows(scores, pageValues, visible, result.Sums, size);
+                    new Span<float>(scores, heads * PageTokens).Clear();
+                    cache.Score(sequence, key, group, queries + first * size, heads, scores);
+                    for (int head = 0; head < heads; head++)
+                    {
+                        float* row = scores + head * PageTokens;
+                        // The distance is counted from the last key that the query sees: what is the same for all keys of a query, the softmax takes out.
+                        if (slopes is not null) Vectors.AddRamp(Slope(group, head), key + 1 - sequence.Visible(token), row, visible);
+                        new PartialAttention(results, first + head, size).TakeScores(row, visible);
+                    }
+                    cache.AddWeightedValues(
+                        sequence, key, visible, group, scores, heads, new PartialAttention(results, first, size).Sums, PartialAttention.Floats(size));
                 }
-            }
             if (work.Parts > 1) return;
             for (int row = 0; row < rows; row++)
             {

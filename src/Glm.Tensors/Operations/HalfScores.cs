@@ -10,7 +10,11 @@ namespace Glm.Tensors;
 /// Whether the softmax is computed in binary16 too, differences, exponentials, their sum and the quotients each rounded: what diverged at GLM-130B's scale
 /// (paper section 2.3). Then nothing undoes the scaling, and c should be 1.
 /// </param>
-public readonly record struct ScorePrecision(float LayerScale = 1, bool HalfSoftmax = false);
+public readonly record struct ScorePrecision(float LayerScale = 1, bool HalfSoftmax = false)
+{
+    /// <summary>Scores as they are. (Of a struct, defaults of parameters do not count where none is given.)</summary>
+    public ScorePrecision() : this(LayerScale: 1) { }
+}
 
 /// <summary>The steps of a row of scores in binary16, forward and back; numbers lie as float32 and are rounded after every step.</summary>
 internal readonly unsafe struct HalfScores(ScorePrecision precision)

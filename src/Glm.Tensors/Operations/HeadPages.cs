@@ -75,18 +75,19 @@ internal readonly unsafe struct HeadPages(Tensor pages, HeadLayout layout)
         return scratch;
     }
 
-    /// <summary>scores[i] = query * key i for an int8 page, without expanding it; the scores begin at zero.</summary>
-    public void Score(in CachedSequence sequence, int token, int group, float* query, float* scores)
+    /// <summary>scores[r, i] = query r * key i for the whole page that begins with <paramref name="token"/>, read where it lies; the scores begin at zero.</summary>
+    public void Score(in CachedSequence sequence, int token, int group, float* queries, int count, float* scores)
     {
-        Int8Tokens.AddWeightedRows(query, (sbyte*)Keys(sequence, token, group), layout.HeadSize, scores, PageTokens, Isa.Current);
-        Vectors.Multiply(KeyScales(sequence, token, group), scores, PageTokens);
+        WeightedRows.Add(
+            queries, layout.HeadSize, count, Keys(sequence, token, group), pages.Type, layout.HeadSize, scores, PageTokens, PageTokens, Isa.Current);
+        for (int row = 0; row < count && IsInt8; row++) Vectors.Multiply(KeyScales(sequence, token, group), scores + row * PageTokens, PageTokens);
     }
 
-    /// <summary>sums += sum over i of weights[i] * value i for an int8 page, without expanding it; the weights are spent.</summary>
-    public void AddWeightedValues(in CachedSequence sequence, int token, int tokens, int group, float* weights, float* sums)
+    /// <summary>sums[r] += sum over i of weights[r, i] * value i of a page, read where it lies; the weights are spent.</summary>
+    public void AddWeightedValues(in CachedSequence sequence, int token, int tokens, int group, float* weights, int count, float* sums, nint stride)
     {
-        Vectors.Multiply(ValueScales(sequence, token, group), weights, tokens);
-        Int8Tokens.AddWeightedRows(weights, (sbyte*)Values(sequence, token, group), tokens, sums, layout.HeadSize, Isa.Current);
+        for (int row = 0; row < count && IsInt8; row++) Vectors.Multiply(ValueScales(sequence, token, group), weights + row * PageTokens, tokens);
+        WeightedRows.Add(weights, PageTokens, count, Values(sequence, token, group), pages.Type, tokens, sums, stride, layout.HeadSize, Isa.Current);
     }
 
     private float* Read(byte* source, int tokens, float* scratch)

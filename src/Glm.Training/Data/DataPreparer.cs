@@ -18,6 +18,12 @@ public sealed record DataPrepareOptions
     /// <summary>Field of a JSON line that holds the text.</summary>
     public string TextField { get; init; } = "text";
 
+    /// <summary>Leaves out documents of which more than half stands in documents before them.</summary>
+    public bool Deduplicate { get; init; }
+
+    /// <summary>Files or folders of held-out text: documents of which more than a tenth stands in it are left out.</summary>
+    public IReadOnlyList<string> HeldOut { get; init; } = [];
+
     /// <summary>Most ids of a shard.</summary>
     public long TokensPerShard { get; init; } = 1 << 26;
 
@@ -63,7 +69,7 @@ public sealed class DataPreparer
     /// <summary>
     /// Prepares files (<c>.txt</c>: one document; <c>.jsonl</c>: one document on each line; plain, <c>.gz</c>, or through the
     /// programs <c>xz</c> and <c>zstd</c>) and folders of them into <paramref name="folder"/>. The manifest is written last; it
-    /// tells of every input how many lines gave no document, and why the first did not.
+    /// tells of every input how many lines gave no document, and why the first did not, and how many documents were left out.
     /// </summary>
     /// <exception cref="GlmException">
     /// An input cannot be read to its end, the folder already holds prepared data or cannot be written, no document is left, or the
@@ -82,6 +88,7 @@ public sealed class DataPreparer
         {
             SourceCount? faulty = sources.Find(source => source.Malformed > 0);
             string reason = faulty is null ? "" : $" ({faulty.File}, line {faulty.FirstLine}: {faulty.FirstReason})";
+            if (sources.Exists(source => source.HeldOut.Documents > 0)) reason = " that is not held out" + reason;
             throw new GlmException($"{sources[0].File}: no document found{reason}");
         }
         var manifest = new ShardManifest(
@@ -99,8 +106,33 @@ public sealed class DataPreparer
         public long Documents, Tokens, Bytes, Malformed;
         public long? FirstLine;
         public string? FirstReason;
+        public LeftOut Duplicates = new(0, 0), HeldOut = new(0, 0);
 
-        public SourceEntry ToEntry() => new(file, Documents, Tokens, Bytes, Malformed, FirstLine, FirstReason);
+        public SourceEntry ToEntry() =>
+            new(file, Documents, Tokens, Bytes, Malformed, FirstLine, FirstReason, Duplicates.Documents > 0 ? Duplicates : null, HeldOut.Documents > 0 ? HeldOut : null);
+
+        /// <summary>Counts a document that is left out.</summary>
+        public void LeaveOut(CopyKind kind, int bytes)
+        {
+            ref LeftOut count = ref kind == CopyKind.HeldOut ? ref HeldOut : ref Duplicates;
+            count = new LeftOut(count.Documents + 1, count.Utf8Bytes + bytes);
+        }
+    }
+
+    /// <summary>What tells copies from documents to keep; null where nothing is to be left out.</summary>
+    private CopyFilter? Filter(CancellationToken cancellation)
+    {
+        if (!_options.Deduplicate && _options.HeldOut.Count == 0) return null;
+        var filter = new CopyFilter(_options.Deduplicate);
+        if (_options.HeldOut.Count == 0) return filter;
+        foreach (string file in InputFile.Expand(_options.HeldOut))
+            foreach (DocumentText document in new DocumentReader(file, _options.TextField, _options.MaxDocumentBytes).Read())
+            {
+                cancellation.ThrowIfCancellationRequested();
+                // A document that cannot be read cannot be kept out of the training data either.
+                filter.HoldOut(document.Text ?? throw new GlmException($"{file}, line {document.Line}: expected a held-out document, found {document.Fault}"));
+            }
+        return filter;
     }
 
     /// <summary>The ids of all documents, in order, counted in their sources. Several are encoded at a time, while a few more wait.</summary>
@@ -108,6 +140,7 @@ public sealed class DataPreparer
     {
         TaskScheduler workers = new ConcurrentExclusiveSchedulerPair(TaskScheduler.Default, _options.Threads).ConcurrentScheduler;
         var pending = new Queue<(SourceCount Source, DocumentText Document, Task<int[]> Ids)>();
+        CopyFilter? filter = Filter(cancellation);
         long documents = 0, tokens = 0, bytes = 0, malformed = 0, reported = 0;
 
         int[] Finish()
@@ -138,6 +171,11 @@ public sealed class DataPreparer
                     source.FirstLine ??= document.Line;
                     source.FirstReason ??= document.Fault;
                     malformed++;
+                    continue;
+                }
+                if (filter?.Judge(document.Text) is { } kind and not CopyKind.None)
+                {
+                    source.LeaveOut(kind, document.Utf8Bytes);
                     continue;
                 }
                 var ids = Task.Factory.StartNew(() => Encode(source.File, document), cancellation, TaskCreationOptions.None, workers);

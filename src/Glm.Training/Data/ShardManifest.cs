@@ -11,6 +11,11 @@ namespace Glm.Training;
 /// <param name="Sha256">Hash of the whole file, lower-case hexadecimal.</param>
 public sealed record ShardEntry(string File, long Tokens, long Bytes, string Sha256);
 
+/// <summary>Documents that were left out for one reason.</summary>
+/// <param name="Documents">How many.</param>
+/// <param name="Utf8Bytes">Length of their texts in UTF-8.</param>
+public sealed record LeftOut(long Documents, long Utf8Bytes);
+
 /// <summary>What one input file gave.</summary>
 /// <param name="File">The path as it was given.</param>
 /// <param name="Documents">Documents taken from it.</param>
@@ -19,7 +24,10 @@ public sealed record ShardEntry(string File, long Tokens, long Bytes, string Sha
 /// <param name="Malformed">Lines (of a text file: pieces) that gave no document.</param>
 /// <param name="FirstMalformedLine">The first of them, from 1; null where there is none.</param>
 /// <param name="FirstMalformedReason">What is wrong with it.</param>
-public sealed record SourceEntry(string File, long Documents, long Tokens, long Utf8Bytes, long Malformed, long? FirstMalformedLine, string? FirstMalformedReason);
+/// <param name="Duplicates">Copies and near copies of documents before them; null where there is none.</param>
+/// <param name="HeldOut">Documents that share text with those held out; null where there is none.</param>
+public sealed record SourceEntry(string File, long Documents, long Tokens, long Utf8Bytes, long Malformed, long? FirstMalformedLine, string? FirstMalformedReason,
+    LeftOut? Duplicates = null, LeftOut? HeldOut = null);
 
 /// <summary>The table of contents of a folder of prepared training data (<c>manifest.json</c>); it is written last.</summary>
 /// <param name="Format">Always <see cref="FormatName"/>.</param>

@@ -16,6 +16,9 @@ public enum TrainingTask
 
     /// <summary><c>[sMASK]</c>: whole sentences.</summary>
     Sentences = 3,
+
+    /// <summary>Every token after those before it, in left-to-right models; not a kind of the original's.</summary>
+    NextToken = 4,
 }
 
 /// <summary>One row of training data, arrays of equal length <c>[seq]</c>; padding is 0 in every array.</summary>

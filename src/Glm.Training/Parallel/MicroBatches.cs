@@ -8,7 +8,7 @@ namespace Glm.Training;
 /// Runs micro-batches through this process' part of the model: the shares of other stages arrive and leave as messages. Each micro-batch in flight has a context of
 /// its own, with tape and arena. One process is a pipeline of one stage.
 /// </summary>
-internal sealed class MicroBatches(TrainingConfig config, Workers workers, ParallelLayout layout, Glm130B model, PretrainingData data)
+internal sealed class MicroBatches(TrainingConfig config, Workers workers, ParallelLayout layout, TrainableModel model, PretrainingData data)
 {
     private readonly Stack<Context> _free = new();
 
@@ -102,7 +102,7 @@ internal sealed class MicroBatches(TrainingConfig config, Workers workers, Paral
 
     private Tensor Received(Context context, DType type, int rows, int stage)
     {
-        var tensor = context.Arena.Allocate(type, rows, model.Config.HiddenSize);
+        var tensor = context.Arena.Allocate(type, rows, model.Config.Shape.Hidden);
         Pipeline.Receive(tensor, stage);
         return tensor;
     }

@@ -14,7 +14,11 @@ namespace Glm.Training;
 /// <param name="Variance">Running means of the squared gradients.</param>
 /// <param name="Decays">Whether weight decay applies: to matrices.</param>
 /// <param name="IsOwn">Whether this process counts and saves them, if several have the same.</param>
-public sealed record WeightShard(string Name, long Start, Tensor Master, Tensor Gradient, Tensor Mean, Tensor Variance, bool Decays, bool IsOwn);
+public sealed record WeightShard(string Name, long Start, Tensor Master, Tensor Gradient, Tensor Mean, Tensor Variance, bool Decays, bool IsOwn)
+{
+    /// <summary>The master as a matrix, if it is a whole one of a layer.</summary>
+    public Tensor? LayerMatrix { get; init; }
+}
 
 /// <summary>
 /// Weights and gradients over data ranks (ZeRO stage 1): each rank sums up the gradients of its share of every bucket, updates that share, and gets the others' new
@@ -32,13 +36,13 @@ public sealed class WeightShards
     private long _ticks;
 
     /// <summary>Shares out the weights of a model among its data ranks.</summary>
-    public WeightShards(TrainableWeights weights, Glm130B model, ParallelLayout layout)
+    public WeightShards(TrainableWeights weights, TrainableModel model, ParallelLayout layout)
     {
         (_data, _ends) = (layout.Data, layout.Ends);
         List<string> names = [];
         long elements = 0;
         // In the order in which backward passes finish them: the last norm, the layers from the last one down, the embedding.
-        var groups = model.Parameters.GroupBy(p => ModelPart.LayerOf(p.Name) ?? (ModelPart.IsEmbedding(p.Name) ? -1 : model.Config.NumLayers)).OrderByDescending(group => group.Key).ToList();
+        var groups = model.Parameters.GroupBy(p => ModelPart.LayerOf(p.Name) ?? (ModelPart.PrecedesLayers(p.Name) ? -1 : model.NumLayers)).OrderByDescending(group => group.Key).ToList();
         foreach (var (i, group) in groups.Index())
         {
             names.AddRange(group.Select(p => p.Name));
@@ -110,7 +114,10 @@ public sealed class WeightShards
             var (start, count) = bucket.Gradients.ShareOf(i, _data.Rank, _data.Size);
             if (count == 0) continue;
             yield return new WeightShard(
-                name, start, Share(master), Share(weights.Gradient(name)), Tensor.Zeros(DType.Float32, (int)count), Tensor.Zeros(DType.Float32, (int)count), master.Shape.Length > 1, part.Owns(name));
+                name, start, Share(master), Share(weights.Gradient(name)), Tensor.Zeros(DType.Float32, (int)count), Tensor.Zeros(DType.Float32, (int)count), master.Shape.Length > 1, part.Owns(name))
+            {
+                LayerMatrix = master.Shape.Length == 2 && count == master.Count && ModelPart.LayerOf(name) is not null ? master : null,
+            };
 
             Tensor Share(Tensor tensor) => tensor.Reshape((int)tensor.Count).Slice((int)start, (int)count);
         }

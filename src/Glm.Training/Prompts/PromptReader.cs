@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.RegularExpressions;
 
 namespace Glm.Training;
 
@@ -21,6 +22,7 @@ public static class PromptReader
     public static IEnumerable<PromptText> Read(PromptSet set, string folder)
     {
         var counts = new Dictionary<string, int>();
+        var patterns = set.Patterns();
         foreach (string file in InputFile.Expand([.. set.Files.Select(name => Path.Combine(folder, name))]))
         {
             if (!InputFile.IsJsonLines(file)) throw new GlmException($"{file}: expected JSON lines (.jsonl), found another kind of file");
@@ -31,29 +33,50 @@ public static class PromptReader
                     yield return new PromptText(set.Name, "", "", file, line.Line, line.Fault);
                     continue;
                 }
-                var (name, render) = Parsed(set, line.Text);
-                if (set.Except.Contains(name)) continue;
+                using var json = JsonDocument.Parse(line.Text);
+                var (name, groups, fault) = Read(set, patterns, json.RootElement);
+                if (groups is null || set.Except.Contains(name)) continue;
                 int number = counts.GetValueOrDefault(name);
                 if (number >= set.Cap) continue;
-                var (input, target, fault) = render(number);
+                string input = "", target = "";
+                if (fault is null) (input, target, fault) = set.Templates[number % set.Templates.Length].Render(json.RootElement, groups);
                 if (fault is null) counts[name] = number + 1;
                 yield return new PromptText(name, input, target, file, line.Line, fault);
             }
         }
     }
 
-    /// <summary>The data set of a record, and its texts under the template of a number.</summary>
-    private static (string Set, Func<int, (string Input, string Target, string? Fault)> Render) Parsed(PromptSet set, string record)
+    /// <summary>The data set of a record and the named groups of its texts; no groups where one does not match.</summary>
+    private static (string Set, Dictionary<string, string>? Groups, string? Fault) Read(PromptSet set, Dictionary<string, Regex> patterns, JsonElement record)
+    {
+        var groups = new Dictionary<string, string>();
+        string name = set.Name;
+        if (set.Group is not null)
+        {
+            (string? group, string? fault) = TextOf(record, set.Group);
+            if (group is null) return (name, groups, fault);
+            name = group;
+        }
+        foreach (var (field, pattern) in patterns)
+        {
+            (string? text, string? fault) = TextOf(record, field);
+            if (text is null) return (name, groups, fault);
+            var match = pattern.Match(text);
+            if (!match.Success) return (name, null, null);
+            foreach (Group group in match.Groups.Values.Where(found => !char.IsAsciiDigit(found.Name[0]))) groups[group.Name] = group.Value;
+        }
+        return (name, groups, null);
+    }
+
+    private static (string? Text, string? Fault) TextOf(JsonElement record, string field)
     {
         try
         {
-            var json = JsonDocument.Parse(record).RootElement;
-            string? name = set.Group is null ? set.Name : json.TryGetProperty(set.Group, out var group) && group.ValueKind == JsonValueKind.String ? group.GetString() : null;
-            return name is null ? (set.Name, _ => ("", "", $"no text in a field '{set.Group}'")) : (name, number => set.Templates[number % set.Templates.Length].Render(json));
+            return record.TryGetProperty(field, out var value) && value.ValueKind == JsonValueKind.String ? (value.GetString(), null) : (null, $"no text in a field '{field}'");
         }
         catch (InvalidOperationException)
         {
-            return (set.Name, _ => ("", "", $"field '{set.Group}' holds half of a surrogate pair"));
+            return (null, $"field '{field}' holds half of a surrogate pair");
         }
     }
 }

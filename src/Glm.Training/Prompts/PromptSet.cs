@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using System.Text.RegularExpressions;
 
 namespace Glm.Training;
 
@@ -11,6 +12,12 @@ public sealed record PromptSet
 
     /// <summary>Files of JSON lines (plain, .gz, .xz, .zst), or folders of them.</summary>
     public required string[] Files { get; init; }
+
+    /// <summary>
+    /// Regular expressions (without backtracking) by field: a record counts if each of these texts matches. Named groups are fields for the templates, so that a text
+    /// gives prompts about itself.
+    /// </summary>
+    public Dictionary<string, string> Match { get; init; } = [];
 
     /// <summary>Templates; the records take them in turn.</summary>
     public PromptTemplate[] Templates { get; init; } = [new()];
@@ -26,6 +33,20 @@ public sealed record PromptSet
 
     /// <summary>Data sets of <see cref="Group"/> that are left out.</summary>
     public string[] Except { get; init; } = [];
+
+    /// <summary>The expressions of <see cref="Match"/>.</summary>
+    /// <exception cref="GlmException">One cannot be used.</exception>
+    internal Dictionary<string, Regex> Patterns()
+    {
+        try
+        {
+            return Match.ToDictionary(match => match.Key, match => new Regex(match.Value, RegexOptions.NonBacktracking | RegexOptions.CultureInvariant));
+        }
+        catch (Exception error) when (error is ArgumentException or NotSupportedException)
+        {
+            throw new GlmException($"{Name}: match: expected regular expressions without backtracking: {error.Message}", error);
+        }
+    }
 }
 
 /// <summary>The prompted data sets that become training data: what <c>glm data prepare-tasks</c> reads.</summary>
@@ -72,6 +93,7 @@ public sealed record PromptSets
             Require(set.Templates.Length > 0 && !set.Templates.Contains(null!), $"{set.Name}: templates", "at least one", "none");
             Require(set.Cap > 0, $"{set.Name}: cap", "at least 1", set.Cap);
             Require(set.Weight > 0 && double.IsFinite(set.Weight), $"{set.Name}: weight", "above 0", set.Weight);
+            set.Patterns();
             foreach (var template in set.Templates) template.Validate($"{path}: {set.Name}");
         }
 

@@ -8,12 +8,12 @@ namespace Glm.Training;
 /// <param name="Target">What it is to answer.</param>
 public sealed record PromptTemplate(string Input = "{input}", string Target = "{target}")
 {
-    /// <summary>The two texts of a record, or what it lacks for them.</summary>
-    public (string Input, string Target, string? Fault) Render(JsonElement record)
+    /// <summary>The two texts of a record, or what it lacks for them; <paramref name="groups"/> go before its fields.</summary>
+    public (string Input, string Target, string? Fault) Render(JsonElement record, IReadOnlyDictionary<string, string> groups)
     {
-        var (input, fault) = Fill(Input, record);
+        var (input, fault) = Fill(Input, record, groups);
         if (fault is not null) return ("", "", fault);
-        (string target, fault) = Fill(Target, record);
+        (string target, fault) = Fill(Target, record, groups);
         if (fault is null && string.IsNullOrWhiteSpace(target)) fault = "empty target";
         return (input, target, fault);
     }
@@ -31,7 +31,7 @@ public sealed record PromptTemplate(string Input = "{input}", string Target = "{
             }
     }
 
-    private static (string Text, string? Fault) Fill(string template, JsonElement record)
+    private static (string Text, string? Fault) Fill(string template, JsonElement record, IReadOnlyDictionary<string, string> groups)
     {
         var text = new StringBuilder();
         for (int i = 0; i < template.Length; i++)
@@ -42,6 +42,12 @@ public sealed record PromptTemplate(string Input = "{input}", string Target = "{
             {
                 int end = template.IndexOf('}', i);
                 string name = template[(i + 1)..end];
+                i = end;
+                if (groups.TryGetValue(name, out string? group))
+                {
+                    text.Append(group);
+                    continue;
+                }
                 if (!record.TryGetProperty(name, out var field)) return ("", $"no field '{name}'");
                 if (field.ValueKind is not (JsonValueKind.String or JsonValueKind.Number)) return ("", $"field '{name}' is no string");
                 try
@@ -52,7 +58,6 @@ public sealed record PromptTemplate(string Input = "{input}", string Target = "{
                 {
                     return ("", $"field '{name}' holds half of a surrogate pair");
                 }
-                i = end;
             }
         }
         return (text.ToString(), null);

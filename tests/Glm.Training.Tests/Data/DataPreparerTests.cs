@@ -27,7 +27,7 @@ public class DataPreparerTests
         return ids;
     }
 
-    private static int[] Ids(params string[] documents) => [.. documents.SelectMany(text => Encoding.UTF8.GetBytes(text).Select(b => (int)b).Append(Eod))];
+    internal static int[] Ids(params string[] documents) => [.. documents.SelectMany(text => Encoding.UTF8.GetBytes(text).Select(b => (int)b).Append(Eod))];
 
     private static string JsonLines(params string[] texts) => string.Concat(texts.Select(text => JsonSerializer.Serialize(new { text }) + "\n"));
 

@@ -14,8 +14,7 @@ internal static unsafe class Int8Tokens
         const float levels = 127, smallest = 1e-30f; // below it the inverse of a scale would overflow
         var maxima = Vector512<float>.Zero;
         for (int i = 0; i < size; i += Vectors.Width) maxima = Vector512.Max(maxima, Vector512.Abs(Vectors.Load(values + i, size - i)));
-        float largest = 0;
-        for (int i = 0; i < Vectors.Width; i++) largest = MathF.Max(largest, maxima[i]);
+        float largest = Vectors.Max(maxima);
         if (largest < smallest)
         {
             new Span<sbyte>(codes, size).Clear();
@@ -56,20 +55,6 @@ internal static unsafe class Int8Tokens
         }
     }
 
-    /// <summary>
-    /// y[i] += sum over j of w[j] q[j, i], q [<paramref name="rows"/>, <paramref name="n"/>]: <see cref="Vectors.AddWeightedRows"/> over codes where they lie, so that
-    /// a query reads a byte of memory for each element.
-    /// </summary>
-    public static void AddWeightedRows(float* w, sbyte* q, int rows, float* y, int n, InstructionSet isa)
-    {
-        switch (isa)
-        {
-            case InstructionSet.Avx512: AddWeightedRows<Vector512<float>, Lanes512>(w, q, rows, y, n); break;
-            case InstructionSet.Avx2: AddWeightedRows<Vector256<float>, Lanes256>(w, q, rows, y, n); break;
-            default: AddWeightedRows<Vector128<float>, Lanes128>(w, q, rows, y, n); break;
-        }
-    }
-
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void ExpandKeys<V, L>(sbyte* codes, float* scales, int size, float* target) where V : struct where L : struct, ILanes<V>
     {
@@ -89,41 +74,6 @@ internal static unsafe class Int8Tokens
             int i = 0;
             for (; i + L.Count <= size; i += L.Count) L.Store(L.Multiply(scale, L.LoadInt8(codes + i)), target + i);
             for (; i < size; i++) target[i] = scales[token] * codes[i];
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void AddWeightedRows<V, L>(float* w, sbyte* q, int rows, float* y, int n) where V : struct where L : struct, ILanes<V>
-    {
-        int i = 0;
-        for (; i + 4 * L.Count <= n; i += 4 * L.Count)
-        {
-            V sum0 = default, sum1 = default, sum2 = default, sum3 = default;
-            sbyte* row = q + i;
-            for (int j = 0; j < rows; j++, row += n)
-            {
-                V weight = L.Create(w[j]);
-                sum0 = L.Fma(weight, L.LoadInt8(row), sum0);
-                sum1 = L.Fma(weight, L.LoadInt8(row + L.Count), sum1);
-                sum2 = L.Fma(weight, L.LoadInt8(row + 2 * L.Count), sum2);
-                sum3 = L.Fma(weight, L.LoadInt8(row + 3 * L.Count), sum3);
-            }
-            L.Store(L.Add(L.Load(y + i), sum0), y + i);
-            L.Store(L.Add(L.Load(y + i + L.Count), sum1), y + i + L.Count);
-            L.Store(L.Add(L.Load(y + i + 2 * L.Count), sum2), y + i + 2 * L.Count);
-            L.Store(L.Add(L.Load(y + i + 3 * L.Count), sum3), y + i + 3 * L.Count);
-        }
-        for (; i + L.Count <= n; i += L.Count)
-        {
-            V sum = default;
-            for (int j = 0; j < rows; j++) sum = L.Fma(L.Create(w[j]), L.LoadInt8(q + (nint)j * n + i), sum);
-            L.Store(L.Add(L.Load(y + i), sum), y + i);
-        }
-        for (; i < n; i++)
-        {
-            float sum = 0;
-            for (int j = 0; j < rows; j++) sum = MathF.FusedMultiplyAdd(w[j], q[(nint)j * n + i], sum);
-            y[i] += sum;
         }
     }
 }

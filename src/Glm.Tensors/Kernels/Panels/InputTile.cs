@@ -57,7 +57,7 @@ internal readonly record struct InputTile(int Rows, int Planes)
     {
         const float smallest = 1e-30f; // below it the inverse of a scale would overflow
         Vector512<float> first = Vector512.Load(values), second = Vector512.Load(values + 16);
-        float largest = Largest(Vector512.Max(Vector512.Abs(first), Vector512.Abs(second))), levels = Planes == 1 ? 127 : 32639;
+        float largest = Vectors.Max(Vector512.Max(Vector512.Abs(first), Vector512.Abs(second))), levels = Planes == 1 ? 127 : 32639;
         bool vanishes = largest < smallest;
         Vector512<float> inverse = Vector512.Create(vanishes ? 0 : levels / largest);
         Vector512<int> a = Vector512.ConvertToInt32(Vector512.Round(first * inverse)), b = Vector512.ConvertToInt32(Vector512.Round(second * inverse));
@@ -77,11 +77,4 @@ internal readonly record struct InputTile(int Rows, int Planes)
     }
 
     private static Vector256<short> Narrow(Vector512<int> values) => Vector256.Narrow(values.GetLower(), values.GetUpper());
-
-    private static float Largest(Vector512<float> values)
-    {
-        Vector256<float> half = Vector256.Max(values.GetLower(), values.GetUpper());
-        Vector128<float> quarter = Vector128.Max(half.GetLower(), half.GetUpper());
-        return MathF.Max(MathF.Max(quarter[0], quarter[1]), MathF.Max(quarter[2], quarter[3]));
-    }
 }

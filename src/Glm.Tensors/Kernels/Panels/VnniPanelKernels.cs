@@ -15,6 +15,9 @@ internal static unsafe class VnniPanelKernels
 {
     private const int Vectors = PanelLayout.BlockInputs / 4, VectorBytes = 64;
 
+    /// <summary>How far ahead weights are fetched: some blocks, so that memory answers in time.</summary>
+    private const int FetchAhead = 2048;
+
     private static readonly ConcurrentDictionary<PanelKernelShape, nint> Made = new();
 
     // The registers of a kernel. Sums stay in the upper sixteen.
@@ -50,6 +53,7 @@ internal static unsafe class VnniPanelKernels
         a.test(Blocks, Blocks);
         a.jz(end);
         a.Label(ref loop);
+        if (IsSlow(shape)) Fetch(a, shape);
         Unpack(a, shape);
         int rowsAtOnce = Chains.Length / tile.Planes;
         for (int row = 0; row < tile.Rows; row += rowsAtOnce) MultiplyRows(a, shape, row, Math.Min(rowsAtOnce, tile.Rows - row));
@@ -66,6 +70,17 @@ internal static unsafe class VnniPanelKernels
         a.vzeroupper();
         a.ret();
         return a;
+    }
+
+    /// <summary>
+    /// Whether multiplying a block takes longer than reading it. The processor then sees too few of the loads to come; with fewer rows it sees enough of them,
+    /// and fetching would only be more work.
+    /// </summary>
+    private static bool IsSlow(in PanelKernelShape shape) => shape.Tile.Rows * shape.Tile.Planes >= shape.Bits;
+
+    private static void Fetch(Assembler a, in PanelKernelShape shape)
+    {
+        for (int line = 0; line < shape.BlockBytes; line += VectorBytes) a.prefetcht0(__byte_ptr[Weights + FetchAhead + line]);
     }
 
     /// <summary>A block of weights into registers, as unsigned bytes.</summary>
