@@ -177,6 +177,7 @@ internal static class EvalCommand
         Terminal terminal, EvaluatedModel model, IReadOnlyList<PlannedTask> runs, string? output, Func<PlannedTask, IProgress<TaskProgress>> progress, CancellationToken cancellation)
     {
         var folder = output is null ? null : new ResultFolder(output);
+        using var alone = folder?.Lock();
         var run = Begin(folder, model.Identity, runs);
         long before = model.Tokens;
         var results = new List<TaskResult>();
