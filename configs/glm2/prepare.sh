@@ -24,5 +24,5 @@ for size; do
       --tokenizer $out/tokenizer.model --output $out/$language
     [ -f $out/valid-$language/manifest.json ] || ./glm data prepare "$data"/valid-$language.jsonl.zst --tokenizer $out/tokenizer.model --output $out/valid-$language
   done
-  [ -f $out/tasks/tasks.json ] || ./glm data prepare-tasks --config configs/tasks-open.json --data "$data" --tokenizer $out/tokenizer.model --output $out/tasks
+  [ -f $out/tasks/tasks.json ] || ./glm data prepare-tasks --config configs/tasks-open.json --data "$data" --exclude "$data"/valid-en.jsonl.zst "$data"/valid-zh.jsonl.zst --tokenizer $out/tokenizer.model --output $out/tasks
 done

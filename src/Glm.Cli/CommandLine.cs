@@ -38,7 +38,6 @@ internal sealed class CommandLine
             DataCommand.Create(terminal),
             PretrainCommand.Create(terminal),
             PlanCommand.Create(terminal),
-            ScalingCommand.Create(terminal),
             FinetuneCommand.Create(terminal),
             LogsCommand.Create(terminal),
             BenchCommand.Create(terminal),

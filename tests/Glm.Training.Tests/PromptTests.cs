@@ -71,6 +71,20 @@ public sealed class PromptTests : IDisposable
             prompts.Select(p => (p.Input, p.Target, p.Fault)));
     }
 
+    [Fact]
+    public void Records_with_held_out_text_give_no_prompts()
+    {
+        const string HeldOut = "The engine stops when the water in its boiler is gone.", Other = "Nobody goes to the old mill when the moon is new.";
+        Write("valid.jsonl", JsonSerializer.Serialize(new { text = $"About engines\n{HeldOut}\nYes." }) + "\n");
+        Write("a.jsonl", string.Concat(new[] { (Other, "没有人去"), (HeldOut, "发动机"), ("水", HeldOut), ("Yes.", "是") }.Select(pair => JsonSerializer.Serialize(new { input = pair.Item1, target = pair.Item2 }) + "\n")));
+        var sets = new PromptSets { Sets = [new() { Name = "a", Files = ["a.jsonl"] }] };
+        var preparer = new TaskPreparer(text => [.. text.Select(c => (int)c)], 1 << 16, "hash");
+        Assert.Equal(new TaskEntry("a", 2, 2, 0, null, 2), Assert.Single(preparer.Prepare(sets, _folder, In("tasks"), [In("valid.jsonl")]).Tasks));
+        Assert.Equal(new TaskEntry("a", 4, 4, 0, null, 0), Assert.Single(preparer.Prepare(sets, _folder, In("all")).Tasks));
+        using var shards = TaskShards.Open(In("tasks"), "hash");
+        Assert.Equal([Other, "Yes."], new[] { 0, 1 }.Select(i => string.Concat(shards.Read(i).Text.Select(id => (char)id))));
+    }
+
     [Theory]
     [InlineData("(")]
     [InlineData("(?=a)b")]

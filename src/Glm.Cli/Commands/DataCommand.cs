@@ -21,7 +21,7 @@ internal static class DataCommand
         var output = new Option<string>("--output") { HelpName = "FOLDER", Description = "Where the shards and their manifest go", Required = true };
         var tokenizer = Options.Tokenizer();
         var deduplicate = new Option<bool>("--deduplicate") { Description = "Leave out documents of which more than half stands in documents before them" };
-        var heldOut = new Option<string[]>("--exclude") { HelpName = "FILE", Description = "Held-out text: documents of which more than a tenth stands in it are left out", AllowMultipleArgumentsPerToken = true };
+        var heldOut = HeldOut("documents");
         var field = Options.TextField();
         var threads = Options.Threads();
         var json = Options.Json();
@@ -55,6 +55,9 @@ internal static class DataCommand
             Report(terminal, manifest, folder, parse.GetValue(json));
         });
     }
+
+    private static Option<string[]> HeldOut(string what) =>
+        new("--exclude") { HelpName = "FILE", Description = $"Held-out text: {what} of which more than a tenth stands in it are left out", AllowMultipleArgumentsPerToken = true };
 
     private static ExampleCommand PassageSorting(Terminal terminal)
     {
@@ -113,12 +116,13 @@ internal static class DataCommand
         var data = new Option<string?>("--data") { HelpName = "FOLDER", Description = "Where the files' names start from (default: the folder of FILE)" };
         var output = new Option<string>("--output") { HelpName = "FOLDER", Description = "Where the prompts go", Required = true };
         var tokenizer = Options.Tokenizer();
+        var heldOut = HeldOut("records with a field");
         var json = Options.Json();
         var quiet = Options.Quiet();
         return new ExampleCommand("prepare-tasks", "Turn prompted data sets into ids, for multi-task instruction pre-training",
             "glm data prepare-tasks --config configs/tasks.json --data corpus --tokenizer tokenizer.model --output data/tasks")
         {
-            config, data, output, tokenizer, json, quiet,
+            config, data, output, tokenizer, heldOut, json, quiet,
         }.Does((parse, cancellation) =>
         {
             string path = parse.GetRequiredValue(config), folder = parse.GetRequiredValue(output);
@@ -127,11 +131,12 @@ internal static class DataCommand
             using var line = new ProgressLine(terminal, parse.GetValue(quiet));
             var preparer = new TaskPreparer(vocabulary.Encode, vocabulary.VocabularySize, ShardManifest.HashOfTokenizer(file));
             var manifest = preparer.Prepare(
-                PromptSets.Load(path), parse.GetValue(data) ?? Path.GetDirectoryName(Path.GetFullPath(path))!, folder, new DirectProgress<string>(line.Show), cancellation);
+                PromptSets.Load(path), parse.GetValue(data) ?? Path.GetDirectoryName(Path.GetFullPath(path))!, folder, parse.GetValue(heldOut), new DirectProgress<string>(line.Show), cancellation);
             line.Dispose();
             foreach (var task in manifest.Tasks.Where(task => task.Faulty > 0)) terminal.Error.WriteLine($"glm: {task.Name}: {task.Faulty:N0} lines gave no prompt; the first is {task.FirstFault}");
-            if (parse.GetValue(json)) terminal.WriteJson(new { folder, manifest.Samples, manifest.Ids, Tasks = manifest.Tasks.Count, Malformed = manifest.Tasks.Sum(task => task.Faulty) });
-            else terminal.Out.WriteLine($"{folder}: {manifest.Samples:N0} prompts of {manifest.Tasks.Count} data sets, {manifest.Ids:N0} tokens");
+            if (parse.GetValue(json)) terminal.WriteJson(new { folder, manifest.Samples, manifest.Ids, Tasks = manifest.Tasks.Count, Malformed = manifest.Tasks.Sum(task => task.Faulty), HeldOut = manifest.Tasks.Sum(task => task.HeldOut) });
+            else if (manifest.Tasks.Sum(task => task.HeldOut) is > 0 and var left) terminal.Out.WriteLine($"left out for text in common with what is held out: {left:N0} records");
+            if (!parse.GetValue(json)) terminal.Out.WriteLine($"{folder}: {manifest.Samples:N0} prompts of {manifest.Tasks.Count} data sets, {manifest.Ids:N0} tokens");
         });
     }
 

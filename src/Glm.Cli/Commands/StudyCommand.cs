@@ -14,7 +14,7 @@ internal static class StudyCommand
 {
     private static readonly JsonSerializerOptions Form = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    public static Command Create(Terminal terminal) => new Command("study", "Experiments of the paper, on models of one's own") { Quantization(terminal) };
+    public static Command Create(Terminal terminal) => new Command("study", "Experiments on models of one's own") { Quantization(terminal), ScalingStudyCommand.Create(terminal) };
 
     private static ExampleCommand Quantization(Terminal terminal)
     {

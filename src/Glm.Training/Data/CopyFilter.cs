@@ -32,11 +32,35 @@ internal sealed class CopyFilter(bool deduplicate)
     private readonly HashSet<ulong> _seen = [], _heldOut = [];
     private readonly List<(ulong Hash, int Weight)> _passages = [];
 
-    /// <summary>Remembers a held-out text.</summary>
+    /// <summary>Remembers the texts of files and folders as held out.</summary>
+    /// <exception cref="GlmException">A file cannot be read to its end, or a document in it: that one could not be kept out of the training data.</exception>
+    public void HoldOut(IReadOnlyList<string> inputs, string textField, int maxDocumentBytes, CancellationToken cancellation)
+    {
+        if (inputs.Count == 0) return;
+        foreach (string file in InputFile.Expand(inputs))
+            foreach (DocumentText document in new DocumentReader(file, textField, maxDocumentBytes).Read())
+            {
+                cancellation.ThrowIfCancellationRequested();
+                HoldOut(document.Text ?? throw new GlmException($"{file}, line {document.Line}: expected a held-out document, found {document.Fault}"));
+            }
+    }
+
+    /// <summary>
+    /// Remembers the passages of a held-out text from each of its sentences on, so that one sentence of it is known wherever it is quoted; but not a rest at its end
+    /// that is too short to be told from common words.
+    /// </summary>
     public void HoldOut(string text)
     {
-        Cut(text);
-        foreach (var (hash, _) in _passages) _heldOut.Add(hash);
+        for (var rest = text.AsSpan(); ;)
+        {
+            while (!rest.IsEmpty && !Counts(rest[0])) rest = rest[1..];
+            var (hash, weight, _) = Passage(rest);
+            if (weight < PassageWeight) break;
+            _heldOut.Add(hash);
+            int end = rest.IndexOfAny(SentenceEnds);
+            if (end < 0) break;
+            rest = rest[(end + 1)..];
+        }
     }
 
     /// <summary>Judges a document; one that is none of the two kinds is remembered.</summary>
@@ -59,22 +83,32 @@ internal sealed class CopyFilter(bool deduplicate)
 
     private void Cut(string text)
     {
-        const ulong Basis = 0xCBF29CE484222325, Prime = 0x100000001B3; // FNV-1a of 64 bits, over UTF-16 units
         _passages.Clear();
-        (ulong hash, int weight) = (Basis, 0);
-        foreach (char c in text)
+        for (var rest = text.AsSpan(); !rest.IsEmpty;)
         {
-            if (char.IsLetterOrDigit(c) || char.IsSurrogate(c))
+            var (hash, weight, length) = Passage(rest);
+            if (weight > 0) _passages.Add((hash, weight));
+            rest = rest[length..];
+        }
+    }
+
+    /// <summary>The passage that a text begins with, and how much of the text it is.</summary>
+    private static (ulong Hash, int Weight, int Length) Passage(ReadOnlySpan<char> text)
+    {
+        const ulong Basis = 0xCBF29CE484222325, Prime = 0x100000001B3; // FNV-1a of 64 bits, over UTF-16 units
+        (ulong hash, int weight) = (Basis, 0);
+        for (int i = 0; i < text.Length; i++)
+        {
+            char c = text[i];
+            if (Counts(c))
             {
                 hash = (hash ^ char.ToLowerInvariant(c)) * Prime;
                 weight += c >= '\u2E80' ? 2 : 1;
             }
-            else if (weight >= PassageWeight && SentenceEnds.Contains(c))
-            {
-                _passages.Add((hash, weight));
-                (hash, weight) = (Basis, 0);
-            }
+            else if (weight >= PassageWeight && SentenceEnds.Contains(c)) return (hash, weight, i + 1);
         }
-        if (weight > 0) _passages.Add((hash, weight));
+        return (hash, weight, text.Length);
     }
+
+    private static bool Counts(char c) => char.IsLetterOrDigit(c) || char.IsSurrogate(c);
 }

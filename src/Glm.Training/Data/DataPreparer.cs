@@ -124,14 +124,7 @@ public sealed class DataPreparer
     {
         if (!_options.Deduplicate && _options.HeldOut.Count == 0) return null;
         var filter = new CopyFilter(_options.Deduplicate);
-        if (_options.HeldOut.Count == 0) return filter;
-        foreach (string file in InputFile.Expand(_options.HeldOut))
-            foreach (DocumentText document in new DocumentReader(file, _options.TextField, _options.MaxDocumentBytes).Read())
-            {
-                cancellation.ThrowIfCancellationRequested();
-                // A document that cannot be read cannot be kept out of the training data either.
-                filter.HoldOut(document.Text ?? throw new GlmException($"{file}, line {document.Line}: expected a held-out document, found {document.Fault}"));
-            }
+        filter.HoldOut(_options.HeldOut, _options.TextField, _options.MaxDocumentBytes, cancellation);
         return filter;
     }
 

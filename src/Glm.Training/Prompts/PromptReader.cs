@@ -10,7 +10,8 @@ namespace Glm.Training;
 /// <param name="File">Where it stands.</param>
 /// <param name="Line">Line of the file, from 1.</param>
 /// <param name="Fault">What is wrong; null where nothing is.</param>
-public readonly record struct PromptText(string Set, string Input, string Target, string File, long Line, string? Fault);
+/// <param name="HeldOut">Whether it gave none for text that is held out.</param>
+public readonly record struct PromptText(string Set, string Input, string Target, string File, long Line, string? Fault, bool HeldOut = false);
 
 /// <summary>Reads prompted data sets, in the order of their files; of each at most its cap.</summary>
 public static class PromptReader
@@ -19,7 +20,11 @@ public static class PromptReader
 
     /// <summary>The prompts of a set. Relative names of files start from <paramref name="folder"/>.</summary>
     /// <exception cref="GlmException">A file does not exist or cannot be read to its end.</exception>
-    public static IEnumerable<PromptText> Read(PromptSet set, string folder)
+    public static IEnumerable<PromptText> Read(PromptSet set, string folder) => Read(set, folder, heldOut: null);
+
+    /// <summary>The prompts of a set; records with a field that shares text with what <paramref name="heldOut"/> knows give none.</summary>
+    /// <exception cref="GlmException">A file does not exist or cannot be read to its end.</exception>
+    internal static IEnumerable<PromptText> Read(PromptSet set, string folder, CopyFilter? heldOut)
     {
         var counts = new Dictionary<string, int>();
         var patterns = set.Patterns();
@@ -38,6 +43,11 @@ public static class PromptReader
                 if (groups is null || set.Except.Contains(name)) continue;
                 int number = counts.GetValueOrDefault(name);
                 if (number >= set.Cap) continue;
+                if (fault is null && heldOut is not null && json.RootElement.EnumerateObject().Any(field => TextOf(json.RootElement, field.Name).Text is { } text && heldOut.Judge(text) == CopyKind.HeldOut))
+                {
+                    yield return new PromptText(name, "", "", file, line.Line, null, HeldOut: true);
+                    continue;
+                }
                 string input = "", target = "";
                 if (fault is null) (input, target, fault) = set.Templates[number % set.Templates.Length].Render(json.RootElement, groups);
                 if (fault is null) counts[name] = number + 1;

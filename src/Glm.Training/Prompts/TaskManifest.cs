@@ -8,7 +8,8 @@ namespace Glm.Training;
 /// <param name="Weight">How often it is drawn, beside the others.</param>
 /// <param name="Faulty">Lines that gave no prompt.</param>
 /// <param name="FirstFault">Where the first of them is and what is wrong with it; null where there is none.</param>
-public sealed record TaskEntry(string Name, int Samples, double Weight, int Faulty, string? FirstFault);
+/// <param name="HeldOut">Records left out for text in common with what is held out.</param>
+public sealed record TaskEntry(string Name, int Samples, double Weight, int Faulty, string? FirstFault, int HeldOut = 0);
 
 /// <summary>The table of contents of a folder of prompts as ids (<c>tasks.json</c>); it is written last.</summary>
 /// <param name="Format">Always <see cref="FormatName"/>.</param>

@@ -11,21 +11,33 @@ public sealed class TaskPreparer(Func<string, int[]> encode, int vocabularySize,
     /// <summary>Longest text or target that is kept, far above any part of a row; the rest is cut off.</summary>
     private const int LongestText = 1 << 14;
 
-    /// <summary>Prepares sets, whose files' names start from <paramref name="data"/>, into <paramref name="folder"/>.</summary>
+    private const int LongestHeldOut = 16 << 20;
+
+    /// <summary>
+    /// Prepares sets, whose files' names start from <paramref name="data"/>, into <paramref name="folder"/>, without records that share text with the files
+    /// <paramref name="heldOut"/>.
+    /// </summary>
     /// <exception cref="GlmException">A file cannot be read, a set has no prompt, or the folder already holds prompts or cannot be written.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled; no manifest is left.</exception>
-    public TaskManifest Prepare(PromptSets sets, string data, string folder, IProgress<string>? progress = null, CancellationToken cancellation = default)
+    public TaskManifest Prepare(PromptSets sets, string data, string folder, IReadOnlyList<string>? heldOut = null, IProgress<string>? progress = null, CancellationToken cancellation = default)
     {
         if (File.Exists(Path.Combine(folder, TaskManifest.FileName))) throw new GlmException($"{folder}: already holds prepared prompts; choose another folder or remove it");
+        var filter = new CopyFilter(deduplicate: false);
+        filter.HoldOut(heldOut ?? [], "text", LongestHeldOut, cancellation);
         var tasks = new Dictionary<string, Task>();
         long count = 0;
         foreach (var set in sets.Sets)
         {
             int before = tasks.Values.Sum(task => task.Prompts.Count);
-            foreach (var prompt in PromptReader.Read(set, data))
+            foreach (var prompt in PromptReader.Read(set, data, filter))
             {
                 cancellation.ThrowIfCancellationRequested();
                 if (!tasks.TryGetValue(prompt.Set, out var task)) tasks.Add(prompt.Set, task = new Task(set.Weight));
+                if (prompt.HeldOut)
+                {
+                    task.HeldOut++;
+                    continue;
+                }
                 if (prompt.Fault is not null)
                 {
                     task.Faulty++;
@@ -41,7 +53,7 @@ public sealed class TaskPreparer(Func<string, int[]> encode, int vocabularySize,
         var kept = tasks.Where(task => task.Value.Prompts.Count > 0).ToList();
         long ids = Write(folder, kept.SelectMany(task => task.Value.Prompts));
         var manifest = new TaskManifest(TaskManifest.FormatName, vocabularySize, tokenizerHash, ids, [.. kept.Select(task =>
-            new TaskEntry(task.Key, task.Value.Prompts.Count, task.Value.Weight * task.Value.Prompts.Count, task.Value.Faulty, task.Value.FirstFault))]);
+            new TaskEntry(task.Key, task.Value.Prompts.Count, task.Value.Weight * task.Value.Prompts.Count, task.Value.Faulty, task.Value.FirstFault, task.Value.HeldOut))]);
         manifest.Save(folder);
         return manifest;
     }
@@ -76,7 +88,7 @@ public sealed class TaskPreparer(Func<string, int[]> encode, int vocabularySize,
     {
         public double Weight => weight;
         public List<(int[] Text, int[] Target)> Prompts { get; } = [];
-        public int Faulty;
+        public int Faulty, HeldOut;
         public string? FirstFault;
     }
 }

@@ -5,8 +5,8 @@ using Spectre.Console;
 
 namespace Glm.Cli.Commands;
 
-/// <summary><c>glm scaling</c>: what small runs predict of a larger one.</summary>
-internal static class ScalingCommand
+/// <summary><c>glm study scaling</c>: what small runs predict of a larger one.</summary>
+internal static class ScalingStudyCommand
 {
     public static Command Create(Terminal terminal)
     {
@@ -16,7 +16,7 @@ internal static class ScalingCommand
         var plot = new Option<string?>("--plot") { HelpName = "FILE.svg", Description = "Draw the runs and the fit" };
         var json = Options.Json();
         return new ExampleCommand("scaling", "Fit the losses of finished runs by size and data, and predict a larger run: its best size, tokens and loss",
-            "glm scaling runs/scaling/* --flops 5e15 --plot scaling.svg")
+            "glm study scaling runs/scaling/* --flops 5e15 --plot scaling.svg")
         {
             folders, budget, sizes, plot, json,
         }.Does((parse, _) =>
