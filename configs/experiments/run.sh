@@ -1,5 +1,5 @@
 #!/bin/sh
-# The stability study at small scale: the normalisations, embedding-gradient shrink, and the precision of the softmax, each in a run of some minutes on two cores.
+# The stability study at small scale: the normalisations at three learning rates, embedding-gradient shrink, and the precision of the softmax, each in a run of some minutes on two cores.
 #
 #   configs/experiments/run.sh TEXT...
 #
@@ -13,12 +13,12 @@ if [ ! -f $out/data/manifest.json ]; then
   ./glm data prepare "$@" --output $out/data
 fi
 for config in configs/experiments/stability*.json; do
-  name=$(basename "$config" .json); name=${name#stability}; name=${name#-}
+  name=$(basename "$config" .json); name=${name#stability}; name=${name#-}; name=${name:-deepnorm-2e-3}
   [ "$name" = shape ] && continue
-  run=$out/${name:-deepnorm}
+  run=$out/$name
   [ -e "$run/model" ] && continue
   resume=; [ -d "$run/checkpoints" ] && resume=--resume
-  echo "== ${name:-deepnorm}"
+  echo "== $name"
   ./glm pretrain --config "$config" $resume || [ $? -eq 1 ]
 done
 runs=

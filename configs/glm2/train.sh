@@ -1,7 +1,7 @@
 #!/bin/sh
 # Trains what configurations describe, one after another: the vocabularies, the scaling study, the model itself.
 #
-#   configs/glm2/train.sh configs/glm2/scaling/s*-*.json
+#   configs/glm2/train.sh configs/glm2/scaling-*.json
 #
 # What is finished is not done again, and what was interrupted goes on.
 set -eu

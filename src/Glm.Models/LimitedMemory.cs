@@ -19,6 +19,13 @@ public sealed record LimitedMemory(LanguageModel Model, WeightStream? Stream, lo
     /// <summary>Tokens of a causal context that are computed together, and of any context that room is kept for.</summary>
     private const int PieceTokens = 512, ContextTokens = 2048;
 
+    /// <summary>A model that may take what it needs: its matrices, all of which each token reads, come in large pages where the system has them.</summary>
+    public static LimitedMemory None(LanguageModel model)
+    {
+        foreach (var tensor in Matrices(model)) tensor.PreferLargePages();
+        return new LimitedMemory(model, null, 0);
+    }
+
     /// <summary>Spreads the weights of a model over memory and disk.</summary>
     /// <param name="model">A model whose quantised matrices are packed and mapped.</param>
     /// <param name="memory">Bytes that the whole process may take.</param>

@@ -116,6 +116,7 @@ public sealed class PackedWeights
             Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
             var metadata = new Dictionary<string, string> { [LayoutKey] = Tensor.PackedLayout, [SourceKey] = identity };
             SafetensorsWriter.Write(path, entries, metadata, aligned: true, cancel);
+            Storage.ForgetCached(path);
             return null;
         }
         catch (Exception error) when (error is GlmException or IOException or UnauthorizedAccessException)

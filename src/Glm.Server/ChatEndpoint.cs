@@ -15,6 +15,7 @@ internal static class ChatEndpoint
         int? top = call.Top("top_logprobs");
         if (top is not null && !logprobs) throw ApiException.Invalid("top_logprobs: expected logprobs to be true as well", "top_logprobs");
         var options = call.Text("max_completion_tokens", "max_tokens") with { TopLogprobs = logprobs ? top ?? 0 : null };
+        options = options with { RequiredTools = RequiredTools(call) };
         if (options.MaxTokens is null) options = options with { MaxTokens = call.Options.MaxNewTokens };
         await using var choices = await Choices.StartAsync(count, i => call.Model.Chat(messages, ApiCall.Of(options, i), call.Aborted)).ConfigureAwait(false);
         var (stream, withUsage) = call.Streaming();
@@ -110,13 +111,21 @@ internal static class ChatEndpoint
             : throw ApiException.Invalid($"{part.Path("type")}: expected text, which is all that this model reads", part.Path("type"))));
     }
 
+    /// <summary>The tools of which one has to be called; null where the model decides, or has none.</summary>
+    private static string[]? RequiredTools(ApiCall call)
+    {
+        const string expected = "tool_choice: expected none, auto, required, or the function to call";
+        if (call.Body.Find("tool_choice") is not { } choice) return null;
+        if (choice.ValueKind == JsonValueKind.String)
+            return choice.GetString() switch { "none" or "auto" => null, "required" => [], _ => throw ApiException.Invalid(expected, "tool_choice") };
+        return call.Body.Object("tool_choice") is { } named && named.Text("type") == "function" && named.Object("function") is { } function && function.Text("name") is { } name ? [name]
+            : throw ApiException.Invalid(expected, "tool_choice");
+    }
+
     private static JsonArray Tools(ApiCall call)
     {
         var tools = new JsonArray();
-        var choice = call.Body.Find("tool_choice");
-        if (choice is { ValueKind: JsonValueKind.String } word && word.GetString() == "none") return tools;
-        if (choice is not null and not { ValueKind: JsonValueKind.String } || choice?.GetString() is not (null or "auto"))
-            throw ApiException.Invalid("tool_choice: expected auto or none: the model itself decides whether it calls a tool", "tool_choice");
+        if (call.Body.Find("tool_choice") is { ValueKind: JsonValueKind.String } word && word.GetString() == "none") return tools;
         foreach (var tool in call.Body.Objects("tools"))
         {
             if (tool.Text("type") != "function") throw ApiException.Invalid($"{tool.Path("type")}: expected function", tool.Path("type"));

@@ -30,6 +30,13 @@ public abstract unsafe partial class Storage
     /// <summary>Lets the system take back the memory of pages that were read from a mapped file; they are read again when they are touched.</summary>
     internal virtual void ReleasePages(byte* data, long bytes) { }
 
+    /// <summary>Lets a mapped file be read in large pages: faster over and over, wasteful where little of it is wanted.</summary>
+    internal virtual void PreferLargePages() { }
+
+    /// <summary>Lets the system's cache forget a file that was just written, so that it comes back in the pages that <see cref="Tensor.PreferLargePages"/> asks for.</summary>
+    /// <param name="path">The file, flushed to the disk.</param>
+    public static void ForgetCached(string path) => HugePages.Forget(path);
+
     /// <summary>
     /// A tensor over a part of this storage, without a copy.
     /// </summary>
@@ -128,6 +135,8 @@ public abstract unsafe partial class Storage
             nint page = Environment.SystemPageSize, start = ((nint)data + page - 1) / page * page, end = (nint)(data + bytes) / page * page;
             if (end > start) _ = AdviseMemory(start, (nuint)(end - start), DoNotNeed);
         }
+
+        internal override void PreferLargePages() => HugePages.Advise(Data, Bytes);
 
         public static MappedStorage Open(string path)
         {

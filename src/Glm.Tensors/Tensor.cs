@@ -82,6 +82,12 @@ public sealed unsafe class Tensor
         GC.KeepAlive(this);
     }
 
+    /// <summary>
+    /// Lets the file that this tensor is mapped from, if it is, be read in large pages: reading all of it over and over, as weights are, waits less for address
+    /// translation; of a file of which few rows are wanted, it would take needless memory.
+    /// </summary>
+    public void PreferLargePages() => _storage.PreferLargePages();
+
     /// <summary>The file that this tensor is mapped from, and its first byte there; null if it lies in memory.</summary>
     internal (string Path, long Offset)? MappedFile => _storage.Path is { } path ? (path, Data - _storage.Data) : null;
 

@@ -139,5 +139,6 @@ public sealed class GlmChatClient(GlmModel model) : IChatClient
             ChatResponseFormatJson => TextConstraint.JsonObject,
             _ => null,
         },
+        RequiredTools = options.ToolMode is RequiredChatToolMode required ? required.RequiredFunctionName is { } name ? [name] : [] : null,
     };
 }

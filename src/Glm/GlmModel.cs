@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.Json.Nodes;
 using Glm.Inference;
 using Glm.Models;
 using Glm.Tensors;
@@ -163,7 +164,17 @@ public sealed partial class GlmModel : IAsyncDisposable
         // Of a prefix-LM, the context is all but sop, which is the last, after [gMASK].
         var place = Model.IsCausal ? new BlankPlace(0, 0, RunsOn: true) : new BlankPlace(ids.Length - 1, ids.Length - 2, RunsOn: true);
         bool mayCall = messages.Any(message => message.Tools is not null);
+        if (options.RequiredTools is { } required) options = options with { Constraint = CallOf(messages, required) };
         return Start("chat", new DecodingContext(ids, place), template.StopIds, new AnswerText(template, options.Stop, mayCall), 0, _chat, options, cancellation);
+    }
+
+    private TextConstraint CallOf(IReadOnlyList<ChatMessage> messages, IReadOnlyList<string> required)
+    {
+        if (Template?.Calls is not { } form) throw new GlmException($"tools: expected a model that calls them (ChatGLM3, GLM-4), found {Name}, which does not");
+        var announced = messages.SelectMany(message => message.Tools as JsonArray ?? []).OfType<JsonObject>().Select(tool => tool["function"] as JsonObject ?? tool)
+            .Where(tool => required.Count == 0 || required.Contains(tool["name"]?.ToString())).Select(tool => tool.DeepClone()).ToArray();
+        if (announced.Length == 0) throw new GlmException($"tools: expected that of the call{(required.Count == 0 ? "" : $" ({string.Join(", ", required)})")}, found none of this name");
+        return TextConstraint.ToolCall(form, [.. announced]);
     }
 
     /// <summary>Fills every [MASK] of a text; where there is none, every [sMASK]; where there is neither, [gMASK], which is put after a text without blanks.</summary>

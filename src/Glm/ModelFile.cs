@@ -32,7 +32,7 @@ public static class ModelFile
         var model = PackedModel.Load(path, workers, progress, warn, cancellation);
         // Merged matrices would be copies, and those on disk cannot be changed.
         if (adapter is not null) model = Adapter.Apply(adapter, model, workers, merge: memory is null);
-        if (memory is not { } bytes) return new LimitedMemory(model, null, 0);
+        if (memory is not { } bytes) return LimitedMemory.None(model);
         // What packing worked with is given back now, not when the collector sees fit.
         GC.Collect();
         GC.WaitForPendingFinalizers();

@@ -41,6 +41,9 @@ public sealed record TextOptions
     /// <summary>What the text has to be; null for any.</summary>
     public TextConstraint? Constraint { get; init; }
 
+    /// <summary>In a chat, the tools of which the answer has to call one, whatever <see cref="Constraint"/> says; any that is announced if empty, null where the model decides.</summary>
+    public IReadOnlyList<string>? RequiredTools { get; init; }
+
     /// <summary>Higher ones go first.</summary>
     public int Priority { get; init; }
 

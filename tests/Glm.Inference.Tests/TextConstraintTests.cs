@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Glm.Models;
 using Glm.Tensors;
+using Glm.Tokenizers;
 
 namespace Glm.Inference.Tests;
 
@@ -85,6 +86,36 @@ public sealed class TextConstraintTests
     [InlineData("[]", "schema")]
     public void A_schema_that_cannot_be_kept_is_refused(string schema, string reason) =>
         Assert.Contains(reason, Assert.Throws<GlmException>(() => TextConstraint.JsonSchema(schema)).Message);
+
+    [Theory]
+    [InlineData(ToolCallForm.Json, """weather¦{"city":"Köln"}¦weather¦{"city":"a","days":-2,"now":true,"unit":"it's"}¦time¦{}""", """weather¦{}¦weather¦{"town":"a"}¦time¦{"city":"a"}¦clock¦{}¦weather{"city":"a"}""")]
+    [InlineData(ToolCallForm.Python,
+        """weather¦```python¦tool_call(city='Köln')¦```¦ weather¦ ```python¦tool_call(city='a\n"\'', days=-2,now=True, unit='it\'s', list=[None, {'a': False}])¦```¦time¦```python¦tool_call()¦```""",
+        """weather¦```python¦tool_call()¦```¦weather¦```python¦tool_call(city="a")¦```¦weather¦```python¦tool_call(city='a', now=true)¦```¦time¦```python¦tool_call(1)¦```¦weather¦{"city":"a"}""")]
+    public void A_call_takes_its_arguments_and_nothing_else(ToolCallForm form, string allowed, string others)
+    {
+        var functions = JsonNode.Parse("""
+            [{"name":"weather","parameters":{"type":"object","properties":{"city":{"type":"string"},"days":{"type":"integer"},"now":{"type":"boolean"},"unit":{"enum":["C","it's"]},
+            "list":{"enum":[[null,{"a":false}]]}},"required":["city"]}},{"name":"time"}]
+            """)!.AsArray();
+        var automaton = new Automaton(TextConstraint.ToolCall(form, functions).Compile(), Vocabulary);
+        foreach (string text in Calls(allowed))
+        {
+            Assert.True(Takes(automaton, text), text);
+            Assert.NotNull(ToolCall.Of(new ChatMessage(ChatRole.Assistant, text[(text.IndexOf('\n') + 1)..]) { Metadata = text[..text.IndexOf('\n')].Trim() }));
+        }
+        foreach (string text in Calls(others)) Assert.False(Takes(automaton, text), text);
+
+        // Calls stand one after the other, the signs ¦ for their lines.
+        string[] Calls(string list) => [.. System.Text.RegularExpressions.Regex.Split(list.Replace('¦', '\n'), "\n(?= ?(?:weather|time|clock))")];
+    }
+
+    [Theory]
+    [InlineData(ToolCallForm.Json, """[{"name":"a\nb"}]""", "tools[0]")]
+    [InlineData(ToolCallForm.Json, """[{"name":"a"},{"name":"b","parameters":{"properties":{"n":{"multipleOf":2}}}}]""", "tools[1].parameters.properties.n")]
+    [InlineData(ToolCallForm.Python, """[{"name":"a","parameters":{"properties":{"no-name":{}}}}]""", "no-name")]
+    public void A_tool_that_cannot_be_kept_is_refused(ToolCallForm form, string functions, string reason) =>
+        Assert.Contains(reason, Assert.Throws<GlmException>(() => TextConstraint.ToolCall(form, JsonNode.Parse(functions)!.AsArray())).Message);
 
     [Theory]
     [InlineData("a{1001}")]

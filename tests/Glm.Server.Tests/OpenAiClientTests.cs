@@ -51,6 +51,25 @@ public sealed class OpenAiClientTests(RunningServer server) : IClassFixture<Runn
         Assert.True(answer.Usage.InputTokenCount > 60);
     }
 
+    /// <summary>A random model calls what it is told to call.</summary>
+    [Fact]
+    public async Task Calls_may_be_required()
+    {
+        var weather = ChatTool.CreateFunctionTool("weather", "Tells the weather", BinaryData.FromString("""{"type":"object","properties":{"city":{"type":"string","maxLength":9},"days":{"enum":[1,2]}},"required":["city","days"]}"""));
+        var options = new ChatCompletionOptions { Tools = { weather, ChatTool.CreateFunctionTool("time") }, MaxOutputTokenCount = 200 };
+        foreach (var (choice, names) in new[] { (ChatToolChoice.CreateRequiredChoice(), new[] { "weather", "time" }), (ChatToolChoice.CreateFunctionChoice("weather"), ["weather"]) })
+        {
+            options.ToolChoice = choice;
+            var answer = (await _client.GetChatClient("chat").CompleteChatAsync([ChatMessage.CreateUserMessage("Weather?")], options)).Value;
+            Assert.Equal(ChatFinishReason.ToolCalls, answer.FinishReason);
+            var call = Assert.Single(answer.ToolCalls);
+            Assert.Contains(call.FunctionName, names);
+            if (call.FunctionName == "weather") Assert.InRange(JsonNode.Parse(call.FunctionArguments)!["days"]!.GetValue<int>(), 1, 2);
+        }
+        options.ToolChoice = ChatToolChoice.CreateFunctionChoice("clock");
+        Assert.Equal(400, (await Assert.ThrowsAsync<ClientResultException>(() => _client.GetChatClient("chat").CompleteChatAsync([ChatMessage.CreateUserMessage("Weather?")], options))).Status);
+    }
+
     [Fact]
     public async Task Embeddings_come_as_the_client_asks_for_them()
     {

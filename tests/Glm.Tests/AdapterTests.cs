@@ -50,6 +50,8 @@ public sealed class AdapterTests(TinyChat chat, ShippedModel shipped) : IClassFi
         var with = await client.GetResponseAsync(messages, new ChatOptions { Temperature = 0, MaxOutputTokens = 4, Tools = [tool] });
         var without = await client.GetResponseAsync(messages, new ChatOptions { Temperature = 0, MaxOutputTokens = 4 });
         Assert.True(with.Usage!.InputTokenCount > without.Usage!.InputTokenCount + 50);
+        var called = await client.GetResponseAsync(messages, new ChatOptions { Seed = 1, MaxOutputTokens = 1500, Tools = [tool], ToolMode = ChatToolMode.RequireSpecific("weather") });
+        Assert.IsType<string>(Assert.Single(called.Messages[0].Contents.OfType<FunctionCallContent>()).Arguments!["city"]!.ToString());
     }
 
     [Fact]

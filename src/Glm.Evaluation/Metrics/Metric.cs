@@ -9,7 +9,8 @@ public abstract record Metric(string Name, bool LowerIsBetter = false)
     [
         new AccuracyMetric("Accuracy"), new AccuracyMetric("Precision"), new AccuracyMetric("Recall"), new AccuracyMetric("F1_mul"),
         new BinaryF1Metric(), new StrictAccuracyMetric(), new NormalizedMetric(),
-        new MeanMetric("EM"), new MeanMetric("F1"), new MeanMetric("F1_characters"), new MeanMetric("toxicity"), new BleuMetric(), new MeanMetric("ROUGE-1"), new MeanMetric("ROUGE-2"), new MeanMetric("ROUGE-L"),
+        new MeanMetric("EM"), new MeanMetric("F1"), new MeanMetric("F1_characters"), new ExactMetric(), new BleuMetric(), new MeanMetric("ROUGE-1"), new MeanMetric("ROUGE-2"), new MeanMetric("ROUGE-L"),
+        new MeanMetric("toxicity", HasChance: false), .. VarietyMetrics.Names.Select(name => new MeanMetric(name, HasChance: false)),
         new PerplexityMetric(), new BitsPerByteMetric("BPB"), new BitsPerByteMetric("bits_per_byte"),
         new StereotypeMetric { Ideal = 50 }, new LanguageModelingMetric(), new StereotypeScoreMetric { Ideal = 50 }, new IdealizedMetric(),
     ];
@@ -31,11 +32,41 @@ public abstract record Metric(string Name, bool LowerIsBetter = false)
 }
 
 /// <summary>Mean of a value of each item, in percent.</summary>
-internal sealed record MeanMetric(string Name) : Metric(Name)
+internal sealed record MeanMetric(string Name, bool HasChance = true) : Metric(Name)
 {
     public override double Of(IReadOnlyList<ItemResult> items) => 100 * items.Average(item => item.Values![Name]);
 
-    public override double? Chance(IReadOnlyList<ItemResult> items) => Name == "toxicity" ? null : 0;
+    public override double? Chance(IReadOnlyList<ItemResult> items) => HasChance ? 0 : null;
+}
+
+/// <summary>Share of generated texts that are a target to the letter. Guessing says what a prompt gives as its guess: the text that is right most often.</summary>
+internal sealed record ExactMetric() : Metric(Key)
+{
+    public const string Key = "exact", GuessKey = "exact_guess";
+
+    public override double Of(IReadOnlyList<ItemResult> items) => 100 * items.Average(item => item.Values![Key]);
+
+    public override double? Chance(IReadOnlyList<ItemResult> items) => 100 * items.Average(item => item.Values![GuessKey]);
+}
+
+/// <summary>
+/// How varied generated texts are, in percent of each text: distinct runs of 1, 2 and 3 words (characters of scripts without spaces) among all of them, and words
+/// in runs of four that occur more than once. With the suffix <c>_text</c>, the same of as many words of the target, to compare with.
+/// </summary>
+internal static class VarietyMetrics
+{
+    private const string TargetSuffix = "_text", Repetition = "repetition";
+    private const int RepeatedRun = 4;
+
+    public static string[] Names { get; } = [.. from name in new[] { "distinct_1", "distinct_2", "distinct_3", Repetition } from suffix in new[] { "", TargetSuffix } select name + suffix];
+
+    public static double Of(string metric, string answer, string target)
+    {
+        string[] words = TextUnits.Words(answer);
+        bool ofTarget = metric.EndsWith(TargetSuffix, StringComparison.Ordinal);
+        if (ofTarget) words = [.. TextUnits.Words(target).Take(words.Length)];
+        return metric.StartsWith(Repetition, StringComparison.Ordinal) ? TextUnits.Repeated(words, RepeatedRun) : TextUnits.Distinct(words, metric["distinct_".Length] - '0');
+    }
 }
 
 /// <summary>BLEU of all generated texts together (<see cref="Bleu"/>).</summary>

@@ -30,5 +30,5 @@ public static class PromptJoint
     };
 
     /// <summary>Neither Chinese nor Japanese, nor their punctuation.</summary>
-    private static bool IsSpaced(Rune rune) => rune.Value is < 0x2E80 or (> 0xD7FF and < 0xF900) or (> 0xFAFF and < 0xFE30) or (> 0xFFEF and < 0x20000) or > 0x3FFFF;
+    internal static bool IsSpaced(Rune rune) => rune.Value is < 0x2E80 or (> 0xD7FF and < 0xF900) or (> 0xFAFF and < 0xFE30) or (> 0xFFEF and < 0x20000) or > 0x3FFFF;
 }

@@ -85,9 +85,10 @@ public sealed record ReportTable
             var rows = new List<ReportRow>();
             foreach (var task in suite)
                 foreach (string metric in task.Metrics)
-                    rows.Add(new ReportRow($"{task.Task}{(task.Shots > 0 ? $", {task.Shots}-shot" : "")}, {metric}", [],
-                        [.. models.Select(model => model.Find(task.Task, task.Shots)?.Score(metric, null, null, Report.Seed, cancellation))])
-                    { Unit = metric, LowerIsBetter = Metric.Find(metric)?.LowerIsBetter ?? false, Ideal = Metric.Find(metric)?.Ideal });
+                    foreach (string? group in task.Groups.Count > 1 ? [null, .. task.Groups.Select(group => group.Name)] : new string?[] { null })
+                        rows.Add(new ReportRow($"{task.Task}{(task.Shots > 0 ? $", {task.Shots}-shot" : "")}{(group is null ? "" : $", {group}")}, {metric}", [],
+                            [.. models.Select(model => model.Find(task.Task, task.Shots)?.Score(metric, group, null, Report.Seed, cancellation))])
+                        { Unit = metric, LowerIsBetter = Metric.Find(metric)?.LowerIsBetter ?? false, Ideal = Metric.Find(metric)?.Ideal });
             yield return new ReportTable
             {
                 Id = "our-" + string.Concat(suite.Key.Select(letter => char.IsAsciiLetterOrDigit(letter) ? letter : '-')),

@@ -28,7 +28,7 @@ public static class DataReader
         ["json-map"] = (file, text, _) => DataSchemas.Map(Node(file, text)),
         ["csv"] = (file, text, task) => DelimitedText.Read(file, text, task.Delimiter ?? ',', quotes: true, task.Columns),
         ["tsv"] = (file, text, task) => DelimitedText.Read(file, text, task.Delimiter ?? '\t', quotes: false, task.Columns),
-        ["text"] = (_, text, _) => [new DataRecord(new JsonObject { ["text"] = text }, "line 1")],
+        ["text"] = (_, text, _) => Whole(text),
         ["lines"] = (_, text, _) => Lines(text).Select(line => new DataRecord(new JsonObject { ["text"] = line.Text }, line.Place)),
         ["squad"] = (file, text, _) => DataSchemas.Squad(file, Node(file, text)),
         ["c3"] = (file, text, _) => DataSchemas.C3(file, Node(file, text)),
@@ -36,6 +36,8 @@ public static class DataReader
         ["winogender"] = (file, text, _) => DataSchemas.Winogender(DelimitedText.Read(file, text, '\t', quotes: false, null)),
         ["stereoset"] = (_, text, _) => DataSchemas.StereoSet(JsonLines(text)),
         ["last-word"] = (file, text, _) => DataSchemas.LastWord(IsJson(file) ? JsonLines(text) : Lines(text).Select(line => new DataRecord(new JsonObject { ["text"] = line.Text }, line.Place))),
+        ["blanks"] = (file, text, task) => HeldOutPassages.Blanks(Documents(file, text), task.Seed),
+        ["passages"] = (file, text, task) => HeldOutPassages.Passages(Documents(file, text), task.Seed),
     };
 
     /// <summary>Names of the forms.</summary>
@@ -56,6 +58,11 @@ public static class DataReader
 
     /// <summary>A file's name without the ending of its compression.</summary>
     public static string PlainName(string file) => Path.GetExtension(file).ToLowerInvariant() is ".gz" or ".xz" or ".zst" ? file[..file.LastIndexOf('.')] : file;
+
+    /// <summary>Those of JSON lines, or the one that a text file is.</summary>
+    private static IEnumerable<DataRecord> Documents(string file, string text) => IsJson(file) ? JsonLines(text) : Whole(text);
+
+    private static DataRecord[] Whole(string text) => [new DataRecord(new JsonObject { ["text"] = text }, "line 1")];
 
     private static bool IsJson(string file) => Path.GetExtension(PlainName(file)).StartsWith(".json", StringComparison.OrdinalIgnoreCase);
 

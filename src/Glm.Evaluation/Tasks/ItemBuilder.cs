@@ -27,7 +27,7 @@ internal sealed class ItemBuilder(TaskDefinition task, PromptDefinition prompt, 
             Cluster = task.Cluster?.Text(fields),
         };
         if (task.Kind == TaskKind.Generation)
-            return item with { Effort = Effort(task), Targets = Targets(fields), Answers = task.Extraction switch { AnswerExtraction.BestAnswer => Template.Find(fields, "all_answers") is JsonArray answers ? answers.Count : null, AnswerExtraction.Order => 24, _ => null } };
+            return item with { Effort = Effort(task), Targets = Targets(fields), Guess = prompt.Guess?.Text(fields), Answers = task.Extraction switch { AnswerExtraction.BestAnswer => Template.Find(fields, "all_answers") is JsonArray answers ? answers.Count : null, AnswerExtraction.Order => 24, _ => null } };
         var choices = Choices(fields);
         var grades = Grades(fields, choices.Count);
         return item with { Choices = [.. choices.Select(choice => (ItemText)choice)], Grades = grades, Label = grades is null ? Label(fields, choices) : grades.IndexOf(grades.Max()) };

@@ -149,6 +149,9 @@ public enum AnswerExtraction
 
     /// <summary>What follows the last "the answer is", up to the end of the sentence; nothing where that is not said (spec 8.8).</summary>
     Stated,
+
+    /// <summary>As many words, or characters of scripts without spaces, as the target has.</summary>
+    SameLength,
 }
 
 /// <summary>How a record becomes a question.</summary>
@@ -183,4 +186,7 @@ public sealed record PromptDefinition
 
     /// <summary>What may be generated: one template that gives a text or a list, or several.</summary>
     public IReadOnlyList<Template> Targets { get; init; } = [];
+
+    /// <summary>What would be said without reading the question, for the metric <c>exact</c>.</summary>
+    public Template? Guess { get; init; }
 }

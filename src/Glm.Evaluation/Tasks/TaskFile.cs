@@ -72,10 +72,10 @@ public static class TaskFile
                 Stop = yaml.Texts("stop") ?? [],
                 Form = module == OriginalModule.Lambada ? AnswerForm.Word : AnswerForm.Text,
             },
-            Extraction = yaml.Word("answer_form", "text", "line", "sentence", "best-answer", "order", "stated") switch
+            Extraction = yaml.Word("answer_form", "text", "line", "sentence", "best-answer", "order", "stated", "same-length") switch
             {
                 "line" => AnswerExtraction.Line, "sentence" => AnswerExtraction.Sentence, "best-answer" => AnswerExtraction.BestAnswer, "order" => AnswerExtraction.Order,
-                "stated" => AnswerExtraction.Stated, _ => AnswerExtraction.None,
+                "stated" => AnswerExtraction.Stated, "same-length" => AnswerExtraction.SameLength, _ => AnswerExtraction.None,
             },
             Stride = kind == TaskKind.LanguageModeling ? yaml.Number("generation_length", 1, 1 << 20) ?? 256 : yaml.Number("generation_length", 1, 1 << 20),
             Format = yaml.Word("format", [.. DataReader.Formats]),
@@ -198,6 +198,7 @@ public static class TaskFile
             Labels = yaml.Texts("labels") ?? task.Texts("labels"),
             Scores = Template(yaml, "scores") ?? Template(task, "scores"),
             Targets = Templates(yaml, "targets") ?? Templates(task, "targets") ?? [],
+            Guess = Template(yaml, "guess"),
         };
         // Asked for in any case, so that they are known.
         task.Ignore("choices", "label", "right_choice", "labels", "scores", "targets", "prompt", "prompts");

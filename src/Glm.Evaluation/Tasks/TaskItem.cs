@@ -24,6 +24,9 @@ internal sealed record TaskItem
     /// <summary>Texts of which one is to be generated.</summary>
     public IReadOnlyList<string> Targets { get; init; } = [];
 
+    /// <summary>What would be said without reading the prompt.</summary>
+    public string? Guess { get; init; }
+
     /// <summary>Number of answers among which a generated one is, where there are so many.</summary>
     public int? Answers { get; init; }
 

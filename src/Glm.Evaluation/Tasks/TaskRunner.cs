@@ -138,7 +138,7 @@ public static class TaskRunner
 
     private static ItemResult Generated(ItemResult result, TaskItem item, Generation texts, TaskDefinition task, TaskOptions options, CancellationToken cancellation)
     {
-        string answer = AnswerExtractor.Of(texts.Text, task.Extraction, item.Answers);
+        string answer = task.Extraction == AnswerExtraction.SameLength ? TextUnits.First(texts.Text, TextUnits.Of(item.Targets[0]).Count) : AnswerExtractor.Of(texts.Text, task.Extraction, item.Answers);
         var values = new Dictionary<string, double>();
         foreach (string metric in task.Metrics)
             switch (metric)
@@ -146,16 +146,20 @@ public static class TaskRunner
                 case "EM": values[metric] = AnswerText.ExactMatch(answer, item.Targets); break;
                 case "F1": values[metric] = AnswerText.F1(answer, item.Targets); break;
                 case "F1_characters": values[metric] = AnswerText.CharacterF1(answer, item.Targets); break;
-                case "Accuracy": values[metric] = item.Targets.Any(target => target.Trim() == answer.Trim()) ? 1 : 0; break;
+                case "Accuracy": values[metric] = Is(answer); break;
                 case "ROUGE-1" or "ROUGE-2": values[metric] = Rouge.OfRuns(answer, item.Targets, metric[^1] - '0'); break;
                 case "ROUGE-L": values[metric] = Rouge.OfSubsequence(answer, item.Targets); break;
                 case "BLEU":
                     foreach (var (name, value) in Bleu.Counts(answer, item.Targets)) values[name] = value;
                     break;
-                case "normalized": (values["grade"], values["chance"]) = (item.Targets.Any(target => target.Trim() == answer.Trim()) ? 1 : 0, 0); break;
+                case ExactMetric.Key: (values[metric], values[ExactMetric.GuessKey]) = (Is(answer), item.Guess is { } guess ? Is(guess) : 0); break;
+                case var _ when VarietyMetrics.Names.Contains(metric): values[metric] = VarietyMetrics.Of(metric, answer, item.Targets[0]); break;
+                case "normalized": (values["grade"], values["chance"]) = (Is(answer), 0); break;
                 case "toxicity": values[metric] = options.Scorer!([.. texts.Texts.Select(text => AnswerExtractor.Of(text, task.Extraction, item.Answers))], cancellation).Average(); break;
             }
         return result with { Values = values, Choices = item.Answers, Generated = options.KeepTexts ? texts.Texts : null };
+
+        double Is(string text) => item.Targets.Any(target => target.Trim() == text.Trim()) ? 1 : 0;
     }
 
     /// <summary>Answers that come soon after one another are saved together.</summary>

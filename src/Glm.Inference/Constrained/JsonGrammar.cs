@@ -1,5 +1,3 @@
-using System.Text.Encodings.Web;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 
 namespace Glm.Inference;
@@ -19,28 +17,42 @@ internal sealed class JsonGrammar
     private static readonly HashSet<string> Known =
         ["type", "enum", "const", "properties", "required", "additionalProperties", "items", "minItems", "maxItems", "minLength", "maxLength", "pattern", "anyOf", "allOf", "$ref"];
 
-    /// <summary>Characters that stand in a string as they are.</summary>
-    private static readonly (int, int)[] Plain = [(' ', '!'), ('#', '['), (']', 0x10FFFF)];
-
-    private static readonly JsonSerializerOptions Relaxed = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-
     private readonly Grammar _grammar;
     private readonly JsonNode _root;
+    private readonly JsonNotation _notation;
     private readonly Dictionary<string, int> _open = [];
     private int _depth;
 
-    private JsonGrammar(Grammar grammar, JsonNode root) => (_grammar, _root) = (grammar, root);
+    private JsonGrammar(Grammar grammar, JsonNode root, JsonNotation notation) => (_grammar, _root, _notation) = (grammar, root, notation);
 
     /// <summary>What a schema allows.</summary>
     /// <exception cref="GlmException">It has something in it that is not understood, or allows nothing.</exception>
     public static Grammar.Part Parse(Grammar grammar, JsonNode schema)
     {
-        var parser = new JsonGrammar(grammar, schema);
-        return parser.Value(schema, "schema") ?? throw new GlmException("schema: expected one that allows something of limited depth, found none");
+        var parser = new JsonGrammar(grammar, schema, JsonNotation.Json);
+        return parser.Value(schema, "schema") ?? throw Impossible("schema");
+    }
+
+    /// <summary>The arguments that a function's schema allows, as an object or as keyword arguments.</summary>
+    /// <param name="grammar">Where the part is made.</param>
+    /// <param name="schema">The schema of the function's parameters; null of one that has none.</param>
+    /// <param name="notation">How values are written; in Python's, arguments are <c>name=value</c>.</param>
+    /// <param name="path">Where the schema stands, for errors.</param>
+    public static Grammar.Part Arguments(Grammar grammar, JsonNode? schema, JsonNotation notation, string path)
+    {
+        if (schema is not (null or JsonObject)) throw Error(path, "an object", schema);
+        var rules = schema as JsonObject ?? [];
+        // A function that does not say what it takes takes nothing.
+        if (!rules.ContainsKey("$ref") && !rules.ContainsKey("properties")) rules = new JsonObject { ["properties"] = new JsonObject() };
+        var parser = new JsonGrammar(grammar, rules, notation);
+        return (notation == JsonNotation.Json ? parser.Value(rules, path) : parser.Members(rules, path, "", Keyword, "")) ?? throw Impossible(path);
+
+        Grammar.Part Keyword(string name) => name.Length > 0 && name.All(c => char.IsAsciiLetterOrDigit(c) || c == '_') && !char.IsAsciiDigit(name[0]) ? grammar.Text($"{name}=")
+            : throw new GlmException($"{path}.properties: expected names of letters, digits and _, found {(name.Length > 60 ? name[..60] + "…" : name)}");
     }
 
     /// <summary>Any object.</summary>
-    public static Grammar.Part AnyObject(Grammar grammar) => new JsonGrammar(grammar, JsonValue.Create(true)!).Map(depth => null, 0);
+    public static Grammar.Part AnyObject(Grammar grammar) => new JsonGrammar(grammar, JsonValue.Create(true)!, JsonNotation.Json).Map(depth => null, 0);
 
     /// <summary>The values that a schema allows; null where there is none, since a schema contains itself without end.</summary>
     private Grammar.Part? Value(JsonNode? schema, string path)
@@ -79,8 +91,8 @@ internal sealed class JsonGrammar
         "string" => String(rules, path),
         "integer" => Integer(),
         "number" => Number(),
-        "boolean" => _grammar.Either(_grammar.Text("true"), _grammar.Text("false")),
-        "null" => _grammar.Text("null"),
+        "boolean" => _grammar.Either(Literal(true), Literal(false)),
+        "null" => Literal(null),
         "array" => Array(rules, path),
         "object" => Object(rules, path),
         _ => throw new GlmException($"{path}.type: expected string, integer, number, boolean, null, array or object, found {type}"),
@@ -109,7 +121,7 @@ internal sealed class JsonGrammar
         }
     }
 
-    private Grammar.Part Literal(JsonNode? value) => _grammar.Text(value?.ToJsonString(Relaxed) ?? "null");
+    private Grammar.Part Literal(JsonNode? value) => _grammar.Text(_notation.Write(value));
 
     private Grammar.Part? Any(IEnumerable<Grammar.Part?> choices)
     {
@@ -124,7 +136,7 @@ internal sealed class JsonGrammar
             if (rules.ContainsKey("minLength") || rules.ContainsKey("maxLength")) throw new GlmException($"{path}: expected a pattern or lengths, found both");
             string text = Word(pattern, $"{path}.pattern");
             // The pattern of a schema may match anywhere in a text; here it is the whole text.
-            return Quoted(RegexGrammar.Parse(_grammar, text, Plain));
+            return Quoted(RegexGrammar.Parse(_grammar, text, _notation.Plain));
         }
         int least = Count(rules["minLength"], $"{path}.minLength") ?? 0;
         int? most = Count(rules["maxLength"], $"{path}.maxLength");
@@ -139,12 +151,12 @@ internal sealed class JsonGrammar
             _grammar.Sequence(_grammar.Character(first), _grammar.Character(hex)),
             _grammar.Sequence(_grammar.Text("d"), _grammar.Character([('0', '7')])));
         return _grammar.Either(
-            _grammar.Character(Plain),
-            _grammar.Sequence(_grammar.Text("\\"), _grammar.Character([('"', '"'), ('\\', '\\'), ('/', '/'), ('b', 'b'), ('f', 'f'), ('n', 'n'), ('r', 'r'), ('t', 't')])),
+            _grammar.Character(_notation.Plain),
+            _grammar.Sequence(_grammar.Text("\\"), _grammar.Character(_notation.Escapes.Select(c => ((int)c, (int)c)))),
             _grammar.Sequence(_grammar.Text("\\u"), digits, _grammar.Character(hex), _grammar.Character(hex)));
     }
 
-    private Grammar.Part Quoted(Grammar.Part content) => _grammar.Sequence(_grammar.Text("\""), content, _grammar.Text("\""));
+    private Grammar.Part Quoted(Grammar.Part content) => _grammar.Sequence(_grammar.Text(_notation.Quote), content, _grammar.Text(_notation.Quote));
 
     private Grammar.Part Digit(char first = '0') => _grammar.Character([(first, '9')]);
 
@@ -178,11 +190,17 @@ internal sealed class JsonGrammar
             return others is JsonValue flag && flag.TryGetValue(out bool any) && !any ? _grammar.Text("{}")
                 : others is JsonObject ? Map(_ => Value(others, $"{path}.additionalProperties"), FreeDepth) : Map(_ => null, 0);
         }
-        if (given is not JsonObject properties) throw Error($"{path}.properties", "an object", given);
+        return Members(rules, path, "{", name => _grammar.Sequence(Literal(name), Colon()), "}");
+    }
+
+    /// <summary>The properties of an object in their order, each after what makes its name.</summary>
+    private Grammar.Part? Members(JsonObject rules, string path, string first, Func<string, Grammar.Part> key, string last)
+    {
+        if (rules["properties"] is not JsonObject properties) throw Error($"{path}.properties", "an object", rules["properties"]);
         var required = rules["required"] is { } names ? List(names, $"{path}.required").Select((name, i) => Word(name, $"{path}.required[{i}]")).ToHashSet() : [];
         if (required.FirstOrDefault(name => !properties.ContainsKey(name)) is { } missing) throw new GlmException($"{path}.required: expected names of properties, found {missing}");
         // Two ways run side by side: nothing was written yet, and something was, so that a comma comes first.
-        var open = _grammar.Text("{");
+        var open = _grammar.Text(first);
         int none = open.End, some = _grammar.State();
         bool canBeNone = true, canBeSome = false;
         foreach (var (name, schema) in properties)
@@ -194,7 +212,7 @@ internal sealed class JsonGrammar
                 if (!optional) return null;
                 continue;
             }
-            var pair = _grammar.Sequence(Literal(JsonValue.Create(name)), Colon(), value.Value);
+            var pair = _grammar.Sequence(key(name), value.Value);
             int nextNone = _grammar.State(), nextSome = _grammar.State();
             if (canBeNone) _grammar.Link(none, pair.Begin);
             if (canBeSome) _grammar.Link(_grammar.Sequence(new Grammar.Part(some, some), Comma()).End, pair.Begin);
@@ -206,7 +224,7 @@ internal sealed class JsonGrammar
             }
             (none, some, canBeNone, canBeSome) = (nextNone, nextSome, canBeNone && optional, true);
         }
-        var close = _grammar.Text("}");
+        var close = _grammar.Text(last);
         if (canBeNone) _grammar.Link(none, close.Begin);
         if (canBeSome) _grammar.Link(some, close.Begin);
         return new Grammar.Part(open.Begin, close.End);
@@ -223,7 +241,7 @@ internal sealed class JsonGrammar
     private Grammar.Part Free(int depth)
     {
         var simple = _grammar.Either(
-            Quoted(_grammar.Repeat(StringCharacter, 0, null)), Number(), _grammar.Text("true"), _grammar.Text("false"), _grammar.Text("null"));
+            Quoted(_grammar.Repeat(StringCharacter, 0, null)), Number(), Literal(true), Literal(false), Literal(null));
         return depth >= FreeDepth ? simple : _grammar.Either(simple, Map(_ => null, depth), Listed("[", () => Free(depth + 1), "]"));
     }
 
@@ -250,6 +268,8 @@ internal sealed class JsonGrammar
 
     private static int? Count(JsonNode? node, string path) => node is null ? null
         : node is JsonValue value && value.TryGetValue(out int count) && count is >= 0 and <= MaximumCount ? count : throw Error(path, $"a number from 0 to {MaximumCount}", node);
+
+    private static GlmException Impossible(string path) => new($"{path}: expected one that allows something of limited depth, found none");
 
     private static GlmException Error(string path, string expected, JsonNode? found)
     {

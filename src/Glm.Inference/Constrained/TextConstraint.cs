@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Glm.Tokenizers;
 
 namespace Glm.Inference;
 
@@ -22,6 +23,8 @@ public sealed record TextConstraint
         Regex,
         Schema,
         Object,
+        Calls,
+        PythonCalls,
     }
 
     /// <summary>Any JSON object.</summary>
@@ -40,6 +43,13 @@ public sealed record TextConstraint
     public static TextConstraint OneOf(IReadOnlyList<string> texts) => texts.Count == 0 ? throw new GlmException("constraint: expected one or more texts, found none")
         : Regex(string.Join('|', texts.Select(Escape)));
 
+    /// <summary>A call of one of some tools, as a model writes it.</summary>
+    /// <param name="form">How the model writes calls.</param>
+    /// <param name="functions">The tools: each has a <c>name</c>, and <c>parameters</c> that are a schema.</param>
+    /// <exception cref="GlmException">There is none, or one has a name or parameters that could not be kept.</exception>
+    public static TextConstraint ToolCall(ToolCallForm form, JsonArray functions) =>
+        new TextConstraint(form == ToolCallForm.Json ? Kind.Calls : Kind.PythonCalls, functions.ToJsonString()).Tried();
+
     /// <summary>This constraint over a vocabulary, for one text.</summary>
     /// <param name="vocabulary">The vocabulary.</param>
     /// <param name="ends">Tokens that end the text.</param>
@@ -53,8 +63,22 @@ public sealed record TextConstraint
         {
             Kind.Regex => RegexGrammar.Parse(grammar, _text),
             Kind.Schema => JsonGrammar.Parse(grammar, Parse(_text)),
-            _ => JsonGrammar.AnyObject(grammar),
+            Kind.Object => JsonGrammar.AnyObject(grammar),
+            _ => grammar.Either([.. Parse(_text).AsArray().Select((function, i) => Call(grammar, function!.AsObject(), i))]),
         });
+    }
+
+    /// <summary>The line with the tool's name, and the arguments (<see cref="Tokenizers.ToolCall.Of"/>).</summary>
+    private Grammar.Part Call(Grammar grammar, JsonObject function, int index)
+    {
+        string name = function["name"]?.ToString() ?? "";
+        if (name.Length == 0 || !name.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' or '.')) throw new GlmException($"tools[{index}]: expected a name of letters, digits, _, - and ., found another one");
+        string path = $"tools[{index}].parameters";
+        // The pieces of some vocabularies bring the space before a word.
+        return _kind == Kind.Calls ? grammar.Sequence(grammar.Text($"{name}\n"), JsonGrammar.Arguments(grammar, function["parameters"], JsonNotation.Json, path))
+            : grammar.Sequence(
+                grammar.Optional(grammar.Text(" ")), grammar.Text($"{name}\n"), grammar.Optional(grammar.Text(" ")), grammar.Text("```python\ntool_call("),
+                JsonGrammar.Arguments(grammar, function["parameters"], JsonNotation.Python, path), grammar.Text(")\n```"));
     }
 
     private TextConstraint Tried()

@@ -16,6 +16,9 @@ public abstract class ChatTemplate
     /// <summary>Ids that end an answer.</summary>
     public IReadOnlyList<int> StopIds => Tokenizer.Special.End;
 
+    /// <summary>How the model calls tools; null of one that does not.</summary>
+    public virtual ToolCallForm? Calls => null;
+
     /// <summary>The template of the model whose vocabulary it is.</summary>
     /// <exception cref="GlmException">It is not that of a chat model.</exception>
     public static ChatTemplate Of(Tokenizer tokenizer) => tokenizer.Kind switch

@@ -69,6 +69,9 @@ public sealed class ChatGlm3Template : RoleTemplate
 {
     internal ChatGlm3Template(Tokenizer tokenizer) : base(tokenizer) { }
 
+    /// <inheritdoc/>
+    public override ToolCallForm? Calls => ToolCallForm.Python;
+
     private protected override IEnumerable<ChatMessage> WithTools(ChatMessage message, JsonNode tools) => [message with { Content = $"{message.Content}\n{PythonJson.Write(tools)}" }];
 }
 
@@ -80,6 +83,9 @@ public sealed class Glm4Template : RoleTemplate
         Arguments = "在调用上述函数时，请使用 Json 格式表示调用的参数。";
 
     internal Glm4Template(Tokenizer tokenizer) : base(tokenizer) { }
+
+    /// <inheritdoc/>
+    public override ToolCallForm? Calls => ToolCallForm.Json;
 
     // Where text has several lines, only a name before a JSON object is a call.
     private protected override bool IsToolName(string line, string rest) =>

@@ -3,6 +3,16 @@ using System.Text.Json.Nodes;
 
 namespace Glm.Tokenizers;
 
+/// <summary>How a model writes a call, after the line that names the tool.</summary>
+public enum ToolCallForm
+{
+    /// <summary>The arguments as a JSON object (GLM-4).</summary>
+    Json,
+
+    /// <summary>The keyword arguments of <c>tool_call(...)</c> between two fences (ChatGLM3).</summary>
+    Python,
+}
+
 /// <summary>A call of a tool that a model asks for.</summary>
 /// <param name="Name">The tool.</param>
 /// <param name="Parameters">The arguments by name.</param>
