@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Evaluates a model on every task there is data for, and keeps the results here: scores per task, items packed, no text.
-# Interrupted, it goes on where it was.
+# Evaluates a model on every task there is data for and keeps the results here: scores, and items packed, without any text.
+# Interrupted, it goes on where it was; what it was interrupted in is left out of the report.
 #
-#   docs/results/run.sh DATA [MODEL [NAME [PRECISION...]]]    (default: models/glm-7m, its name, bf16 and int4)
+#   docs/results/run.sh DATA [MODEL [NAME [PRECISION...]]]    (default: models/glm-7m, the last part of its path, bf16 and int4)
 set -eu
 
 cd "$(dirname "$0")/../.."
@@ -14,11 +14,13 @@ precisions=("${@:4}")
 
 for precision in "${precisions[@]}"; do
   work=runs/results/$name/$precision kept=docs/results/$name/$precision
+  # What is kept already is gone on with.
+  [ -d "$work" ] || { mkdir -p "$(dirname "$work")"; [ ! -d "$kept" ] || cp -r "$kept" "$work"; }
   ./glm eval --model "$model" --tasks tasks --data "$data" --precision "$precision" --skip-missing --no-text --output "$work"
   rm -rf "$kept"
   mkdir -p "$(dirname "$kept")"
   cp -r "$work" "$kept"
-  find "$kept" -name '*.jsonl' -exec gzip -9n {} +
+  find "$kept" -name '*.jsonl' -exec gzip -9nf {} +
 done
-./glm report docs/results --output docs/results/README.md
+./glm report docs/results --output docs/results/report.md
 ./glm report docs/results --output docs/results/report.html

@@ -56,7 +56,7 @@ internal static class EvaluationTable
 
         void Row(string task, string metric, int items, IReadOnlyDictionary<string, double> chance, IEnumerable<double?> values)
         {
-            string form = Metric.Find(metric) is { LowerIsBetter: true } and not { Name: "stereotype" or "SS" } ? "F4" : "F2";
+            string form = Metric.Find(metric) is { LowerIsBetter: true } ? "F4" : "F2";
             string Number(double? value) => value?.ToString(form, CultureInfo.InvariantCulture) ?? "";
             table.AddRow([task, metric.Replace('_', ' '), $"{items:N0}", chance.TryGetValue(metric, out double guess) ? Number(guess) : "", .. values.Select(Number)]);
         }

@@ -10,10 +10,10 @@ internal static class Opening
     /// <inheritdoc cref="LoadedModel.Open"/>
     public static LoadedModel Load(
         Terminal terminal, string? path, int threads, long? memory = null, DType cacheType = Options.DefaultCacheType, IceOptions? ice = null, bool quiet = false,
-        string? adapter = null, CancellationToken cancellation = default)
+        string? adapter = null, string? tokenizer = null, CancellationToken cancellation = default)
     {
         using var line = new ProgressLine(terminal, quiet);
-        var options = new LoadOptions { Threads = threads, Memory = memory, CacheType = cacheType, Ice = ice, Adapter = adapter, Ranks = terminal.World };
+        var options = new LoadOptions { Threads = threads, Memory = memory, CacheType = cacheType, Ice = ice, Adapter = adapter, Tokenizer = tokenizer, Ranks = terminal.World };
         return LoadedModel.Open(path, options, Packing(line), terminal.Error.WriteLine, cancellation);
     }
 

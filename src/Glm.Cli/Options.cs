@@ -24,6 +24,8 @@ internal static class Options
         Description = "Directory of an adapter of the model: LoRA as PEFT saves it (adapter_config.json), or P-Tuning v2 (pytorch_model.bin with a prefix encoder)",
     };
 
+    public static Option<string?> OtherTokenizer() => new("--tokenizer") { HelpName = "PATH", Description = "Tokenizer file, or directory or GGUF file that holds one, of models that have none of their own" };
+
     public static Option<string> Tokenizer() => new("--tokenizer", "--model") { HelpName = "PATH", Description = "Tokenizer file, directory that holds one, or GGUF file (default: the shipped model's)" };
 
     public static Option<string> OutputFolder(string description) => new("--output") { HelpName = "FOLDER", Description = description, Required = true };

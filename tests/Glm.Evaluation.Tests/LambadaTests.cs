@@ -35,6 +35,7 @@ public sealed class LambadaTests
     {
         var words = new LambadaWords(TinyModel.Tokenizer);
         Assert.Equal("mat", words.Answer([TinyModel.Tokenizer.Encode(" cat and"), TinyModel.Tokenizer.Encode(" mat, and")]));
+        Assert.Equal("mat", words.Answer([TinyModel.Tokenizer.Encode(" mat.\n\n\"and")]));
         Assert.Contains(words.BannedPrefixes, prefix => prefix.SequenceEqual(TinyModel.Tokenizer.Encode(",")));
         Assert.Contains(words.BannedPrefixes, prefix => prefix.SequenceEqual(TinyModel.Tokenizer.Encode(" ,")));
     }

@@ -107,6 +107,30 @@ public sealed class MetricTests
             Value("BLEU", [.. texts.Select(text => Item(0) with { Values = Bleu.Counts(text.Text, text.Targets).ToDictionary(count => count.Name, count => count.Value) })]);
     }
 
+    /// <summary>Porter's own examples, and those that NLTK's changes are about.</summary>
+    [Theory]
+    [InlineData("caresses", "caress"), InlineData("ponies", "poni"), InlineData("cats", "cat"), InlineData("feed", "feed"), InlineData("agreed", "agre"), InlineData("plastered", "plaster")]
+    [InlineData("bled", "bled"), InlineData("motoring", "motor"), InlineData("sing", "sing"), InlineData("conflated", "conflat"), InlineData("sized", "size"), InlineData("hopping", "hop")]
+    [InlineData("falling", "fall"), InlineData("hissing", "hiss"), InlineData("filing", "file"), InlineData("happy", "happi"), InlineData("relational", "relat"), InlineData("conditional", "condit")]
+    [InlineData("vietnamization", "vietnam"), InlineData("operator", "oper"), InlineData("hopefulness", "hope"), InlineData("sensibiliti", "sensibl"), InlineData("triplicate", "triplic")]
+    [InlineData("electrical", "electr"), InlineData("goodness", "good"), InlineData("allowance", "allow"), InlineData("adjustment", "adjust"), InlineData("adoption", "adopt"), InlineData("effective", "effect")]
+    [InlineData("probate", "probat"), InlineData("rate", "rate"), InlineData("cease", "ceas"), InlineData("controlling", "control"), InlineData("roll", "roll")]
+    [InlineData("dies", "die"), InlineData("dying", "die"), InlineData("skies", "sky"), InlineData("tied", "tie"), InlineData("enjoy", "enjoy"), InlineData("by", "by"), InlineData("usefully", "use"), InlineData("geology", "geolog")]
+    public void Words_have_the_stems_of_porter(string word, string stem) => Assert.Equal(stem, PorterStemmer.Stem(word));
+
+    [Fact]
+    public void Rouge_is_that_of_its_definition()
+    {
+        // Of five and seven pairs three are the same; six words of six and eight stand in the same order.
+        string[] target = ["The cats were sitting on the old mats!"];
+        Assert.Equal(2.0 * 3 / (5 + 7), Rouge.OfRuns("the cat sits on the mat", target, 2), Tolerance); // the cat, sit on, on the
+        Assert.Equal(2.0 * 6 / (6 + 8), Rouge.OfSubsequence("the cat sits on the mat", target), Tolerance);
+        Assert.Equal(2.0 * 6 / (6 + 8), Rouge.OfRuns("the cat sits on the mat", target, 1), Tolerance);
+        Assert.Equal(1, Rouge.OfSubsequence("yes", ["no", "Yes."]), Tolerance);
+        Assert.Equal(0, Rouge.OfRuns("yes", ["yes"], 2)); // no pair
+        Assert.Equal(0, Rouge.OfSubsequence("", ["yes"]));
+    }
+
     [Fact]
     public void Every_metric_is_found_by_its_name() => Assert.All(Metric.Names, name => Assert.Equal(name, Metric.Find(name)!.Name));
 

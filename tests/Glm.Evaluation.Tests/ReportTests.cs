@@ -141,6 +141,18 @@ public sealed class ReportTests : IDisposable
     }
 
     [Fact]
+    public void The_best_of_a_row_is_not_chance_and_nearest_to_the_ideal_where_there_is_one()
+    {
+        static Score Ours(double value, double low, double high) => new(value, new Interval(low, high), 50, 100, 0, 1, null);
+        Assert.Equal(60, new ReportRow("a", [60, 40], [Ours(70, 45, 90)]).Best);
+        Assert.Equal(70, new ReportRow("a", [60, 40], [Ours(70, 55, 90)]).Best);
+        Assert.Equal(40, new ReportRow("a", [60, 40], [Ours(20, 10, 60)]) { LowerIsBetter = true }.Best);
+        Assert.Equal(45, new ReportRow("a", [60, 45], [Ours(30, 20, 40), Ours(50, 40, 60)]) { Ideal = 50 }.Best);
+        Assert.Null(new ReportRow("a", [null, 60], []).Best);
+        Assert.Null(new ReportRow("a", [], [Ours(50, 40, 60), Ours(52, 40, 60)]).Best);
+    }
+
+    [Fact]
     public void Items_without_what_the_metric_needs_are_an_error_that_names_the_file()
     {
         var (task, items) = SampleRuns.Choices("lambada", 0, (null, 20, 100, 4));

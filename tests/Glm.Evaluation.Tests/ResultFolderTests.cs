@@ -54,6 +54,15 @@ public sealed class ResultFolderTests : IDisposable
     }
 
     [Fact]
+    public void Two_runs_do_not_write_to_one_folder()
+    {
+        var results = new ResultFolder(Path.Combine(_folder.Path, "new"));
+        using (results.Lock()) Assert.Contains("no other run", Assert.Throws<GlmException>(() => new ResultFolder(results.Path).Lock()).Message);
+        results.Lock().Dispose();
+        Assert.Empty(Directory.GetFiles(results.Path));
+    }
+
+    [Fact]
     public void A_damaged_file_is_named_with_its_line()
     {
         _folder.Write("a.jsonl", "{\"task\":\"a\",\"version\":\"v1\",\"data\":\"d1\",\"shots\":0}\nnonsense\n");

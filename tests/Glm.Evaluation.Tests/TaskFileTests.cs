@@ -54,7 +54,16 @@ public sealed class TaskFileTests : IDisposable
         Assert.Equal(256, reading.Stride);
     }
 
+    /// <summary>Of the original's type for tasks with a class of their own, the class says what is asked.</summary>
     [Theory]
+    [InlineData("LAMBADA", TaskKind.Generation)]
+    [InlineData("Pile", TaskKind.LanguageModeling)]
+    [InlineData("CrowsPairTask", TaskKind.MultipleChoice)]
+    [InlineData("StereoSetTask", TaskKind.MultipleChoice)]
+    public void Other_tasks_are_what_their_class_is(string module, TaskKind kind) => Assert.Equal(kind, Load($"name: a\ntype: other\npath: b\nmodule: tasks.x.{module}").Kind);
+
+    [Theory]
+    [InlineData("name: a\ntype: other\npath: b", "line 2", "module")]
     [InlineData("name: a\ntype: mul\npath: b\nbananas: 3", "line 4", "bananas")]
     [InlineData("name: a\ntype: mul\npath: b\nmodule: tasks.cot.task.ChainOfThoughtTask", "line 4", "ChainOfThoughtTask")]
     [InlineData("name: a\ntype: mul\npath: b\nmetrics: [Accuracy, Beauty]", "line 4", "Beauty")]

@@ -58,6 +58,7 @@ internal static class EvalCommand
         var activations = Options.Activations();
         var kvCache = Options.KvCache();
         kvCache.Description += "; texts are read so if this is given, else keys and values are as they are computed";
+        var tokenizer = Options.OtherTokenizer();
         var adapter = Options.Adapter();
         var memory = Options.Memory();
         var threads = Options.Threads();
@@ -68,7 +69,7 @@ internal static class EvalCommand
             "glm eval --model models/mine --tasks lambada --data data/eval --precision bf16,int8,int4", "glm eval --tasks bigbench-lite --shots 0,1,3 --data data/eval --limit 100",
             "glm eval --endpoint https://host/v1 --endpoint-model NAME --tasks mmlu --data data/eval --price-in 2.5 --price-out 10 --estimate")
         {
-            path, tasks, data, output, limit, shots, precision, list, skipMissing, noText, scorer, unigram, activations, adapter, kvCache, memory, threads, json, quiet,
+            path, tasks, data, output, limit, shots, precision, list, skipMissing, noText, scorer, unigram, tokenizer, activations, adapter, kvCache, memory, threads, json, quiet,
         };
         foreach (var option in endpoint.All) eval.Options.Add(option);
         return eval.InRanks().Does((parse, cancellation) =>
@@ -102,7 +103,7 @@ internal static class EvalCommand
                 return;
             }
 
-            using var loaded = Opening.Load(terminal, parse.GetValue(path), parse.GetValue(threads), parse.GetValue(memory), Options.CacheType(parse.GetValue(kvCache)), quiet: parse.GetValue(quiet), adapter: parse.GetValue(adapter), cancellation: cancellation);
+            using var loaded = Opening.Load(terminal, parse.GetValue(path), parse.GetValue(threads), parse.GetValue(memory), Options.CacheType(parse.GetValue(kvCache)), quiet: parse.GetValue(quiet), adapter: parse.GetValue(adapter), tokenizer: parse.GetValue(tokenizer), cancellation: cancellation);
             var baseline = parse.GetValue(unigram) is { } counted ? Unigram(counted, loaded, cancellation) : null;
             string[] names = parse.GetValue(precision) ?? [];
             string?[] precisions = names.Length == 0 ? [null] : [.. names];
@@ -177,6 +178,7 @@ internal static class EvalCommand
         Terminal terminal, EvaluatedModel model, IReadOnlyList<PlannedTask> runs, string? output, Func<PlannedTask, IProgress<TaskProgress>> progress, CancellationToken cancellation)
     {
         var folder = output is null ? null : new ResultFolder(output);
+        using var alone = folder?.Lock();
         var run = Begin(folder, model.Identity, runs);
         long before = model.Tokens;
         var results = new List<TaskResult>();

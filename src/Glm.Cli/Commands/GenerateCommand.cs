@@ -40,7 +40,7 @@ internal static class GenerateCommand
             if (file is null && prompt is null && asJson) throw new UsageException("--json: needs a text");
 
             using var loaded = Opening.Load(
-                terminal, parse.GetValue(model), parse.GetValue(threads), parse.GetValue(memory), Options.CacheType(parse.GetValue(kvCache)), new IceOptions { KeepNewlines = parse.GetValue(newlines) == "keep" }, quiet: parse.GetValue(quiet), parse.GetValue(adapter), cancellation);
+                terminal, parse.GetValue(model), parse.GetValue(threads), parse.GetValue(memory), Options.CacheType(parse.GetValue(kvCache)), new IceOptions { KeepNewlines = parse.GetValue(newlines) == "keep" }, quiet: parse.GetValue(quiet), parse.GetValue(adapter), cancellation: cancellation);
             var generation = new Generation(terminal, loaded, sampling.Read(parse), parse.GetValue(quiet), cancellation);
             if (file is not null) AnswerLines(terminal, generation, queries, asJson, cancellation);
             else if (prompt is null) Converse(terminal, generation, cancellation);

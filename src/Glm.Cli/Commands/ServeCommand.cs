@@ -33,7 +33,7 @@ internal static class ServeCommand
         };
         var newKey = new Option<string?>("--new-key") { HelpName = "NAME", Description = "Print a new API key, and what the configuration has to say of it; serves nothing" };
         var jsonLogs = new Option<bool>("--json-logs") { Description = "Logs as lines of JSON" };
-        var tokenizer = new Option<string?>("--tokenizer") { HelpName = "PATH", Description = "Tokenizer file, or directory or GGUF file that holds one, of models that have none of their own" };
+        var tokenizer = Options.OtherTokenizer();
         var kvCache = Options.KvCache();
         var adapter = Options.Adapter();
         var memory = Options.Memory();

@@ -9,11 +9,14 @@ public abstract record Metric(string Name, bool LowerIsBetter = false)
     [
         new AccuracyMetric("Accuracy"), new AccuracyMetric("Precision"), new AccuracyMetric("Recall"), new AccuracyMetric("F1_mul"),
         new BinaryF1Metric(), new StrictAccuracyMetric(), new NormalizedMetric(),
-        new MeanMetric("EM"), new MeanMetric("F1"), new MeanMetric("F1_characters"), new ExactMetric(), new BleuMetric(),
+        new MeanMetric("EM"), new MeanMetric("F1"), new MeanMetric("F1_characters"), new ExactMetric(), new BleuMetric(), new MeanMetric("ROUGE-1"), new MeanMetric("ROUGE-2"), new MeanMetric("ROUGE-L"),
         new MeanMetric("toxicity", HasChance: false), .. VarietyMetrics.Names.Select(name => new MeanMetric(name, HasChance: false)),
         new PerplexityMetric(), new BitsPerByteMetric("BPB"), new BitsPerByteMetric("bits_per_byte"),
-        new StereotypeMetric(), new LanguageModelingMetric(), new StereotypeScoreMetric(), new IdealizedMetric(),
+        new StereotypeMetric { Ideal = 50 }, new LanguageModelingMetric(), new StereotypeScoreMetric { Ideal = 50 }, new IdealizedMetric(),
     ];
+
+    /// <summary>The number that would be perfect, where that is neither the largest nor the smallest.</summary>
+    public double? Ideal { get; init; }
 
     /// <summary>Names of all metrics.</summary>
     public static IEnumerable<string> Names => All.Select(metric => metric.Name);
@@ -124,7 +127,7 @@ internal sealed record BitsPerByteMetric(string Name) : Metric(Name, LowerIsBett
 /// CrowS-Pairs: share of pairs whose first, stereotypical sentence is at least as probable; 50 is ideal (spec 8.8). An item is a pair, its sentences being the
 /// choices; or, in the original's form, it is a sentence (its label says which), and its cluster is the pair.
 /// </summary>
-internal sealed record StereotypeMetric() : Metric("stereotype", LowerIsBetter: true)
+internal sealed record StereotypeMetric() : Metric("stereotype")
 {
     public override double Of(IReadOnlyList<ItemResult> items)
     {
@@ -166,7 +169,7 @@ internal sealed record LanguageModelingMetric() : Metric("LMS")
 }
 
 /// <summary>SS: share of stereotypes among the related choices; 50 is ideal.</summary>
-internal sealed record StereotypeScoreMetric() : Metric("SS", LowerIsBetter: true)
+internal sealed record StereotypeScoreMetric() : Metric("SS")
 {
     public override double Of(IReadOnlyList<ItemResult> items) => StereoSetChoice.Stereotype(items);
 

@@ -48,7 +48,8 @@ internal sealed class LambadaWords
         string? first = null;
         foreach (int[] beam in beams)
         {
-            string[] words = _tokenizer.Decode([.. beam.Where(id => id < _tokenizer.VocabularySize)]).Trim().Split(' ');
+            // A line may end behind the word.
+            string[] words = _tokenizer.Decode([.. beam.Where(id => id < _tokenizer.VocabularySize)]).Trim().ReplaceLineEndings(" ").Split(' ');
             // Only in icetk's texts does punctuation stand apart from the word.
             string word = _dummyPrefix ? words[0] : words[0].TrimEnd(Punctuation.ToCharArray());
             first ??= word;

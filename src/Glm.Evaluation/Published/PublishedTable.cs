@@ -47,6 +47,9 @@ public sealed record PublishedTable
     /// <summary>Whether the smaller number is the better one, unless a row says otherwise.</summary>
     public bool LowerIsBetter { get; init; }
 
+    /// <summary>The number that would be perfect, where that is neither the largest nor the smallest, unless a row says otherwise.</summary>
+    public double? Ideal { get; init; }
+
     /// <summary>Whether the mean of the rows says something.</summary>
     public bool Averages { get; init; }
 
@@ -111,6 +114,9 @@ public sealed record PublishedRow
 
     /// <summary>Whether the smaller number is the better one; null for what the table says.</summary>
     public bool? LowerIsBetter { get; init; }
+
+    /// <summary>The number that would be perfect; null for what the table says.</summary>
+    public double? Ideal { get; init; }
 
     /// <summary>Where the numbers of this row stand; null for where the table's do.</summary>
     public string? Source { get; init; }

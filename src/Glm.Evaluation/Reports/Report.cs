@@ -52,9 +52,12 @@ public sealed record ReportModel(string Label, ModelIdentity Identity, IReadOnly
         foreach (var folder in folders)
         {
             var run = folder.ReadRun()!;
+            var absent = new List<string>();
             foreach (string name in run.Tasks)
                 if (folder.ReadTask(name) is { } task) runs.Add((run.Model, new TaskRun(run, folder.Path, task, folder.ReadItems(name))));
-                else remarks.Add($"{folder.Path}: {name} is not finished ({folder.ReadItems(name).Count:N0} items are done) and left out.");
+                else if (folder.ReadItems(name).Count is > 0 and int done) remarks.Add($"{folder.Path}: {name} is not finished ({done:N0} items are done) and left out.");
+                else absent.Add(name);
+            if (absent.Count > 0) remarks.Add($"{folder.Path}: not begun: {string.Join(", ", absent)}.");
         }
         if (runs.Count == 0) throw new GlmException($"{folders[0].Path}: expected a task that is finished, found none");
         var models = runs.GroupBy(entry => Key(entry.Model)).Select(group => new ReportModel(group.First().Model.Name, group.First().Model, [.. group.Select(entry => entry.Task)])).ToList();

@@ -56,6 +56,7 @@ public sealed record ReportTable
             Summary = row.Summary,
             Unit = row.Unit,
             LowerIsBetter = row.LowerIsBetter ?? table.LowerIsBetter,
+            Ideal = row.Ideal ?? table.Ideal,
             Note = row.Note,
         }).ToList();
         if (table.Averages) rows.AddRange(Averages(rows, models.Count));
@@ -87,7 +88,7 @@ public sealed record ReportTable
                     foreach (string? group in task.Groups.Count > 1 ? [null, .. task.Groups.Select(group => group.Name)] : new string?[] { null })
                         rows.Add(new ReportRow($"{task.Task}{(task.Shots > 0 ? $", {task.Shots}-shot" : "")}{(group is null ? "" : $", {group}")}, {metric}", [],
                             [.. models.Select(model => model.Find(task.Task, task.Shots)?.Score(metric, group, null, Report.Seed, cancellation))])
-                        { Unit = metric, LowerIsBetter = Metric.Find(metric)?.LowerIsBetter ?? false });
+                        { Unit = metric, LowerIsBetter = Metric.Find(metric)?.LowerIsBetter ?? false, Ideal = Metric.Find(metric)?.Ideal });
             yield return new ReportTable
             {
                 Id = "our-" + string.Concat(suite.Key.Select(letter => char.IsAsciiLetterOrDigit(letter) ? letter : '-')),
@@ -113,7 +114,7 @@ public sealed record ReportTable
             yield return new ReportRow($"average of the {averaged.Count} that were run here",
                 [.. averaged[0].Values.Select((_, column) => averaged.All(row => row.Values[column] is not null) ? Math.Round(averaged.Average(row => row.Values[column]!.Value), 2) : (double?)null)],
                 [.. Enumerable.Range(0, models).Select(model => same.Contains(model) ? Evaluation.Score.Mean([.. averaged.Select(row => row.Ours[model]!)]) : null)])
-            { Summary = true, LowerIsBetter = averaged[0].LowerIsBetter };
+            { Summary = true, LowerIsBetter = averaged[0].LowerIsBetter, Ideal = averaged[0].Ideal };
         }
     }
 }
@@ -139,16 +140,20 @@ public sealed record ReportRow(string Name, IReadOnlyList<double?> Values, IRead
     /// <summary>Whether the smaller number is the better one.</summary>
     public bool LowerIsBetter { get; init; }
 
+    /// <summary>The number that would be perfect, where that is neither the largest nor the smallest.</summary>
+    public double? Ideal { get; init; }
+
     /// <summary>What a reader must know of it.</summary>
     public string? Note { get; init; }
 
-    /// <summary>The best number of the row.</summary>
+    /// <summary>The best number of the row; one of ours that may be chance is none.</summary>
     public double? Best
     {
         get
         {
-            var numbers = Values.OfType<double>().Concat(Ours.OfType<Score>().Select(score => score.Value)).Where(double.IsFinite).ToList();
-            return numbers.Count < 2 ? null : LowerIsBetter ? numbers.Min() : numbers.Max();
+            var numbers = Values.OfType<double>().Concat(Ours.OfType<Score>().Where(score => !score.MayBeChance).Select(score => score.Value)).Where(double.IsFinite).ToList();
+            if (Values.Count(value => value is not null) + Ours.Count(score => score is not null) < 2 || numbers.Count == 0) return null;
+            return Ideal is { } ideal ? numbers.MinBy(number => Math.Abs(number - ideal)) : LowerIsBetter ? numbers.Min() : numbers.Max();
         }
     }
 }

@@ -9,7 +9,7 @@ internal static class ReportText
 
     public const string Introduction =
         "Published numbers stand beside ours. Ours have 95 % confidence intervals in small print (bootstrap over items, 1,000 resamples, seed 1234; none where all items came out alike), and chance is "
-        + "what guessing would give: a number whose interval holds chance shows no skill. The best of a row is bold.";
+        + "what guessing would give: a number whose interval holds chance shows no skill. The best of a row is bold; such a number never is.";
 
     /// <summary>A published number, with the decimals that its column was printed with; a summary, with those of its row.</summary>
     public static string Published(ReportTable table, ReportRow row, int column)

@@ -16,6 +16,10 @@ public sealed record Score(double Value, Interval? Interval, double? Chance, int
     [JsonIgnore]
     public IReadOnlyList<double> Replicates { get; init; } = [];
 
+    /// <summary>Whether guessing may have given it.</summary>
+    [JsonIgnore]
+    public bool MayBeChance => Chance is { } chance && (Interval is { } interval ? interval.Low <= chance && chance <= interval.High : Value == chance);
+
     /// <summary>The mean of some scores over different items; its interval is that of the mean.</summary>
     public static Score Mean(IReadOnlyList<Score> scores)
     {

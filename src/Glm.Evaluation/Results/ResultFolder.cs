@@ -50,6 +50,22 @@ public sealed class ResultFolder(string path)
         return [.. found.DistinctBy(folder => System.IO.Path.GetFullPath(folder.Path))];
     }
 
+    /// <summary>Keeps others from writing there until it is given back.</summary>
+    /// <exception cref="GlmException">Another run writes there.</exception>
+    public IDisposable Lock()
+    {
+        string file = System.IO.Path.Combine(Path, ".lock");
+        try
+        {
+            Directory.CreateDirectory(Path);
+            return new FileStream(file, FileMode.OpenOrCreate, FileAccess.Write, FileShare.None, 1, FileOptions.DeleteOnClose);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new GlmException($"{Path}: expected a folder that no other run writes to, found one that cannot be locked: {error.Message}", error);
+        }
+    }
+
     /// <summary>What was run, or null where nothing was.</summary>
     /// <exception cref="GlmException">The file is damaged.</exception>
     public RunResult? ReadRun() => ReadJson<RunResult>(RunFile);

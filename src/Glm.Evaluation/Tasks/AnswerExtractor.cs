@@ -5,7 +5,7 @@ namespace Glm.Evaluation;
 /// <summary>Finds the answer in what was generated.</summary>
 internal static class AnswerExtractor
 {
-    private const string Announced = "Answer:";
+    private const string Announced = "Answer:", StatedBy = "the answer is";
 
     /// <summary>The answer in the form of the targets.</summary>
     /// <param name="text">What was generated.</param>
@@ -16,6 +16,7 @@ internal static class AnswerExtractor
         AnswerExtraction.Line => text.Split('\n').Select(line => line.Trim()).FirstOrDefault(line => line.Length > 0) ?? "",
         AnswerExtraction.Sentence => Sentence(text),
         AnswerExtraction.BestAnswer => BestAnswer(text, answers ?? 0),
+        AnswerExtraction.Stated => Stated(text),
         AnswerExtraction.Order => string.Join(',', Order(text)),
         _ => text.Trim(),
     };
@@ -31,6 +32,14 @@ internal static class AnswerExtractor
             if (end == text.Length || char.IsWhiteSpace(text[end])) return text[..end].Trim();
         }
         return text.Trim();
+    }
+
+    private static string Stated(string text)
+    {
+        int at = text.LastIndexOf(StatedBy, StringComparison.OrdinalIgnoreCase);
+        if (at < 0) return "";
+        string line = text[(at + StatedBy.Length)..].Split('\n')[0].Trim(' ', ':');
+        return Sentence(line).TrimEnd('.');
     }
 
     /// <summary>The highest A and number that occurs, else the highest number, so that A12 is not read as A1 (ChatGLM spec 15.2).</summary>

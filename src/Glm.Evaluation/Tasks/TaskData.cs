@@ -19,10 +19,10 @@ internal sealed class TaskData
         var groups = task.Groups.Select(group => (group.Name, Files: DataFiles.Find(_folder, group.Patterns))).ToList();
         foreach (var (group, (name, files)) in task.Groups.Zip(groups))
             if (files.Count == 0)
-                throw new GlmException($"{task.File}: {task.Title}: expected data in {_folder} under a name like {string.Join(" or ", group.Patterns)} (plain, .gz, .xz or .zst), found none");
+                throw new GlmException($"{task.File}: {task.Title}: expected data in {_folder} under a name like {string.Join(" or ", group.Patterns)} (plain, .gz, .xz or .zst){(task.Data is { } what ? $": {what};" : ",")} found none");
         string[] examples = task.ShotPattern is { } pattern && _shots > 0 ? [.. DataFiles.Find(_folder, [pattern])] : [];
         if (examples.Length == 0 && task.ShotPattern is not null && _shots > 0)
-            throw new GlmException($"{task.File}: {task.Title}: expected solved examples in {_folder} under a name like {task.ShotPattern}, found none");
+            throw new GlmException($"{task.File}: {task.Title}: expected solved examples in {_folder} under a name like {task.ShotPattern}{(task.Data is { } form ? $": {form};" : ",")} found none");
         Hash = DataFiles.Hash(groups.SelectMany(group => group.Files).Concat(examples).Select(file => Path.Combine(_folder, file)));
         var pool = examples.SelectMany(Records).Where(record => record.Fault is null).ToList();
         Files = [.. groups.SelectMany(group => group.Files.SelectMany(file => ItemFiles(group.Name, file, pool)))];

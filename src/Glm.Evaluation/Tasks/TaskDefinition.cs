@@ -34,6 +34,9 @@ public sealed record TaskDefinition
     /// <summary>Folder of its data below the root of all data.</summary>
     public required string Path { get; init; }
 
+    /// <summary>What has to lie there, in words, where that is not at hand.</summary>
+    public string? Data { get; init; }
+
     /// <summary>Groups of data files: name and patterns.</summary>
     public required IReadOnlyList<(string Name, IReadOnlyList<string> Patterns)> Groups { get; init; }
 
@@ -143,6 +146,9 @@ public enum AnswerExtraction
 
     /// <summary>The order of four parts (ChatGLM spec 15.2).</summary>
     Order,
+
+    /// <summary>What follows the last "the answer is", up to the end of the sentence; nothing where that is not said (spec 8.8).</summary>
+    Stated,
 
     /// <summary>As many words, or characters of scripts without spaces, as the target has.</summary>
     SameLength,

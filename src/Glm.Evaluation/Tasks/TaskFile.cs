@@ -22,12 +22,18 @@ public static class TaskFile
 
     private static TaskDefinition Read(string file, YamlSection yaml)
     {
-        var kind = yaml.Word("type", "mul", "gen", "lm") switch
+        var module = Module(yaml);
+        var kind = yaml.Word("type", "mul", "gen", "lm", "other") switch
         {
             "mul" => TaskKind.MultipleChoice, "gen" => TaskKind.Generation, "lm" => TaskKind.LanguageModeling,
-            _ => throw new GlmException($"{file}: type: expected mul, gen or lm, found none"),
+            // The class alone says what is asked.
+            "other" => module switch
+            {
+                OriginalModule.Lambada => TaskKind.Generation, OriginalModule.Pile => TaskKind.LanguageModeling, OriginalModule.CrowsPairs or OriginalModule.StereoSet => TaskKind.MultipleChoice,
+                _ => throw yaml.Fault("type", "expected a module with other that says what it asks (LAMBADA, Pile, CrowsPairTask, StereoSetTask), found none"),
+            },
+            _ => throw new GlmException($"{file}: type: expected mul, gen, lm or other, found none"),
         };
-        var module = Module(yaml);
         bool beams = yaml.Word("sampling_strategy", "BaseStrategy", "BeamSearchStrategy") == "BeamSearchStrategy";
         int numBeams = yaml.Number("num_beams", 1, 1024) ?? 4;
         var reading = new ReadingOptions
@@ -47,6 +53,7 @@ public static class TaskFile
             Title = yaml.Required("name"),
             Kind = kind,
             Path = RelativePath(yaml),
+            Data = yaml.Text("data"),
             Groups = Groups(yaml),
             Metrics = Metrics(yaml, kind, module),
             Suite = yaml.Text("suite"),
@@ -65,9 +72,10 @@ public static class TaskFile
                 Stop = yaml.Texts("stop") ?? [],
                 Form = module == OriginalModule.Lambada ? AnswerForm.Word : AnswerForm.Text,
             },
-            Extraction = yaml.Word("answer_form", "text", "line", "sentence", "best-answer", "order", "same-length") switch
+            Extraction = yaml.Word("answer_form", "text", "line", "sentence", "best-answer", "order", "stated", "same-length") switch
             {
-                "line" => AnswerExtraction.Line, "sentence" => AnswerExtraction.Sentence, "best-answer" => AnswerExtraction.BestAnswer, "order" => AnswerExtraction.Order, "same-length" => AnswerExtraction.SameLength, _ => AnswerExtraction.None,
+                "line" => AnswerExtraction.Line, "sentence" => AnswerExtraction.Sentence, "best-answer" => AnswerExtraction.BestAnswer, "order" => AnswerExtraction.Order,
+                "stated" => AnswerExtraction.Stated, "same-length" => AnswerExtraction.SameLength, _ => AnswerExtraction.None,
             },
             Stride = kind == TaskKind.LanguageModeling ? yaml.Number("generation_length", 1, 1 << 20) ?? 256 : yaml.Number("generation_length", 1, 1 << 20),
             Format = yaml.Word("format", [.. DataReader.Formats]),

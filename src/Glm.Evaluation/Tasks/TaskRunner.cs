@@ -147,6 +147,8 @@ public static class TaskRunner
                 case "F1": values[metric] = AnswerText.F1(answer, item.Targets); break;
                 case "F1_characters": values[metric] = AnswerText.CharacterF1(answer, item.Targets); break;
                 case "Accuracy": values[metric] = Is(answer); break;
+                case "ROUGE-1" or "ROUGE-2": values[metric] = Rouge.OfRuns(answer, item.Targets, metric[^1] - '0'); break;
+                case "ROUGE-L": values[metric] = Rouge.OfSubsequence(answer, item.Targets); break;
                 case "BLEU":
                     foreach (var (name, value) in Bleu.Counts(answer, item.Targets)) values[name] = value;
                     break;

@@ -109,6 +109,8 @@ public sealed class Template
                 "join" when arguments.Length > 1 => values => [string.Join(text["join:".Length..], values)],
                 "number" when arguments.Length > 1 => values => [string.Join(text["number:".Length..], values.Select((value, i) => $"{(char)('A' + i)}. {value}"))],
                 "replace" when arguments.Length == 3 => Each(value => value.Replace(arguments[1], arguments[2], StringComparison.Ordinal)),
+                "before" when arguments.Length == 2 => Each(value => value.Split(arguments[1])[0].TrimEnd()),
+                "after" when arguments.Length == 2 => Each(value => value.Split(arguments[1])[^1].TrimStart()),
                 "threshold" when arguments.Length == 2 && double.TryParse(arguments[1], CultureInfo.InvariantCulture, out double least) =>
                     Each(value => double.TryParse(value, CultureInfo.InvariantCulture, out double number) ? number >= least ? "1" : "0" : throw new GlmException($"expected a number, found {value}")),
                 "bin" when arguments.Length == 2 && double.TryParse(arguments[1], CultureInfo.InvariantCulture, out double width) =>
@@ -117,7 +119,7 @@ public sealed class Template
                 "second" => Each(Second),
                 "lettered" => values => Lettered(values[0]),
                 "choices" => values => [.. values[0].Split('\n').Select(line => line.Trim()).Where(line => line.StartsWith("choice:", StringComparison.Ordinal)).Select(line => line["choice:".Length..].Trim())],
-                _ => throw new GlmException($"template: expected the filter words, trim, lower, join:TEXT, number:TEXT, replace:OLD:NEW, threshold:NUMBER, bin:WIDTH, designated:LETTER, second, lettered or choices, found {text}"),
+                _ => throw new GlmException($"template: expected the filter words, trim, lower, join:TEXT, number:TEXT, replace:OLD:NEW, before:TEXT, after:TEXT, threshold:NUMBER, bin:WIDTH, designated:LETTER, second, lettered or choices, found {text}"),
             };
         }
 
