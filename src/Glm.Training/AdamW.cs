@@ -21,9 +21,6 @@ public sealed record AdamWOptions
     /// <summary>What moves the matrices of the layers.</summary>
     public OptimizerKind Kind { get; init; }
 
-    /// <summary>Muon's decay of the sum of gradients.</summary>
-    public double Momentum { get; init; } = 0.95;
-
     /// <summary>Largest norm of all gradients together.</summary>
     public double ClipGrad { get; init; } = 1;
 }
@@ -46,6 +43,9 @@ public enum OptimizerKind
 /// <param name="options">Its constants.</param>
 public sealed class AdamW(Workers workers, IReadOnlyList<WeightShard> weights, AdamWOptions options)
 {
+    // Muon's decay of the sum of gradients, its authors' choice.
+    private const float Momentum = 0.95f;
+
     private readonly Orthogonalizer _orthogonalizer = new(workers);
 
     /// <summary>One step with the gradients that have been added up.</summary>
@@ -60,7 +60,7 @@ public sealed class AdamW(Workers workers, IReadOnlyList<WeightShard> weights, A
         {
             if (options.Kind == OptimizerKind.Muon && shard.LayerMatrix is { } matrix)
             {
-                _orthogonalizer.Step(matrix, shard.Gradient, shard.Mean, (float)rate, (float)options.Momentum, (float)options.WeightDecay, (float)(clip / lossScale));
+                _orthogonalizer.Step(matrix, shard.Gradient, shard.Mean, (float)rate, Momentum, (float)options.WeightDecay, (float)(clip / lossScale));
                 continue;
             }
             TensorMath.AdamW(workers, shard.Master, shard.Gradient, shard.Mean, shard.Variance, new AdamWStep(
