@@ -46,7 +46,7 @@ internal static unsafe class PairKernel
     // The function's arguments (System V).
     private static readonly AssemblerRegister64 Depth = rdi, A = rsi, B = rdx, Target = rcx, C = rax, Stride = r8, BiasAddress = r9;
     private static readonly AssemblerRegisterZMM Alpha = zmm26;
-    private static readonly AssemblerRegisterZMM[] RightVectors = [zmm24, zmm25], BiasVectors = [zmm27, zmm28];
+    private static readonly AssemblerRegisterZMM[] RightVectors = [zmm24, zmm25], LeftVectors = [zmm29, zmm30, zmm31], BiasVectors = [zmm27, zmm28];
     private static readonly AssemblerRegisterZMM[] Sums =
         [zmm0, zmm1, zmm2, zmm3, zmm4, zmm5, zmm6, zmm7, zmm8, zmm9, zmm10, zmm11, zmm12, zmm13, zmm14, zmm15, zmm16, zmm17, zmm18, zmm19, zmm20, zmm21, zmm22, zmm23];
 
@@ -67,7 +67,12 @@ internal static unsafe class PairKernel
         a.jz(end);
         a.Label(ref loop);
         for (int v = 0; v < RightVectors.Length; v++) a.vmovups(RightVectors[v], __zmmword_ptr[B + v * VectorBytes]);
-        for (int i = 0; i < Sums.Length; i++) a.vdpbf16ps(Sums[i], RightVectors[i % 2], __dword_bcst[A + i / 2 * sizeof(float)]);
+        // Both sums of a row share one load: with a load for each, loads would be what a loop waits for.
+        for (int i = 0; i < Sums.Length; i++)
+        {
+            if (i % 2 == 0) a.vbroadcastss(LeftVectors[i / 2 % 3], __dword_ptr[A + i / 2 * sizeof(float)]);
+            a.vdpbf16ps(Sums[i], RightVectors[i % 2], LeftVectors[i / 2 % 3]);
+        }
         a.add(A, Rows * sizeof(float));
         a.add(B, RightVectors.Length * VectorBytes);
         a.dec(Depth);
