@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Glm.Formats;
 using Glm.Tensors;
 
@@ -43,9 +44,12 @@ public static class Adapter
         var entries = additions.SelectMany(addition => new[] { ("A", addition.Value.Down), ("B", addition.Value.Up) }.Select(half =>
             new TensorEntry($"base_model.model.{Module(addition.Key)}.lora_{half.Item1}.weight", DType.Float32, half.Item2.Shape.ToArray(), () => half.Item2)));
         SafetensorsWriter.Write(Path.Combine(folder, WeightFiles[0]), [.. entries], new Dictionary<string, string> { ["format"] = "pt" });
-        string[] targets = [.. additions.Keys.Select(name => Module(name).Split('.')[^1]).Distinct()];
-        var config = new { peft_type = "LORA", task_type = "CAUSAL_LM", r = rank, lora_alpha = rank, lora_dropout = 0.0, bias = "none", fan_in_fan_out = false, target_modules = targets };
-        AtomicFile.Write(Path.Combine(folder, ConfigFile), stream => System.Text.Json.JsonSerializer.Serialize(stream, config));
+        var config = new JsonObject
+        {
+            ["peft_type"] = "LORA", ["task_type"] = "CAUSAL_LM", ["r"] = rank, ["lora_alpha"] = rank, ["lora_dropout"] = 0.0, ["bias"] = "none", ["fan_in_fan_out"] = false,
+            ["target_modules"] = new JsonArray([.. additions.Keys.Select(name => Module(name).Split('.')[^1]).Distinct().Select(target => JsonValue.Create(target))]),
+        };
+        AtomicFile.Write(Path.Combine(folder, ConfigFile), stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(config.ToJsonString())));
     });
 
     /// <summary>Saves virtual tokens as P-Tuning v2 does, without a projection, into a new directory.</summary>

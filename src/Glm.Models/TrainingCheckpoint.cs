@@ -64,17 +64,10 @@ public sealed class TrainingCheckpoint : TensorStore
     public static TrainingCheckpoint At(string path, ModelConfig config)
     {
         string file = System.IO.Path.Combine(path, StateFile);
-        try
-        {
-            var layout = JsonSerializer.Deserialize<Header>(File.ReadAllBytes(file), Json)?.Layout;
-            if (layout is not { TensorParallel: > 0 and <= 1 << 20, DataParallel: > 0 and <= 1 << 20, PipelineParallel: > 0 } || (long)layout.TensorParallel * layout.DataParallel * layout.PipelineParallel > 1 << 20)
-                throw new GlmException($"{file}: layout: expected numbers of ranks of at least 1, found {layout?.ToString() ?? "none"}");
-            return new TrainingCheckpoint(path, layout, config);
-        }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException or JsonException)
-        {
-            throw new GlmException($"{file}: cannot be read: {error.Message}", error);
-        }
+        var layout = ConfigJson.Read<Header>(file, "the state of a checkpoint").Layout;
+        if (layout is not { TensorParallel: > 0 and <= 1 << 20, DataParallel: > 0 and <= 1 << 20, PipelineParallel: > 0 } || (long)layout.TensorParallel * layout.DataParallel * layout.PipelineParallel > 1 << 20)
+            throw new GlmException($"{file}: layout: expected numbers of ranks of at least 1, found {layout?.ToString() ?? "none"}");
+        return new TrainingCheckpoint(path, layout, config);
     }
 
     /// <inheritdoc/>

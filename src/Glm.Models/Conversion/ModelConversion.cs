@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text;
-using System.Text.Json;
+using System.Text.Json.Nodes;
 using Glm.Formats;
 using Glm.Tensors;
 
@@ -137,8 +137,9 @@ public sealed class ModelConversion
         if (files.Count > 1)
         {
             var (stem, extension) = Stem();
-            var places = files.SelectMany(file => file.Entries.Select(entry => (entry.Name, File: file.Name))).ToDictionary(place => place.Name, place => place.File);
-            yield return ($"{stem}{extension}{IndexExtension}", JsonSerializer.Serialize(new { metadata = new { total_size = _total }, weight_map = places }));
+            var places = files.SelectMany(file => file.Entries.Select(entry => KeyValuePair.Create<string, JsonNode?>(entry.Name, file.Name)));
+            var index = new JsonObject { ["metadata"] = new JsonObject { ["total_size"] = _total }, ["weight_map"] = new JsonObject(places) };
+            yield return ($"{stem}{extension}{IndexExtension}", index.ToJsonString());
         }
         DType? quantized = files.SelectMany(file => file.Entries).Select(entry => (DType?)entry.Type).FirstOrDefault(type => type is DType.Int8 or DType.Int4);
         DType? rest = _options.Type ?? (quantized is null ? null : DType.Float16);
