@@ -64,7 +64,8 @@ public sealed class Trainer : IDisposable
     private static (TrainableWeights Weights, TrainableModel Model) Begun(TrainingConfig config, ModelPart part)
     {
         var shape = config.Shape;
-        var weights = new TrainableWeights(shape is BloomConfig bloom ? Initialization.PreLn(bloom, config.Seed, config.InitGain)
+        var weights = new TrainableWeights(InitialModel.Find(config) is { } initial ? initial.Weights(part)
+            : shape is BloomConfig bloom ? Initialization.PreLn(bloom, config.Seed, config.InitGain)
             : Initialization.DeepNorm((Glm130BConfig)shape, config.Seed, config.InitGain, part: part), config.Precision);
         TrainableModel model = shape is Glm130BConfig glm ? new Glm130B(glm, name => weights.Compute[name], part) { HalfSoftmax = config.Softmax == Precision.Float16 }
             : new Bloom((BloomConfig)shape, name => weights.Compute[name]);

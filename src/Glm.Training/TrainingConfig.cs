@@ -15,6 +15,9 @@ public sealed record TrainingConfig
     /// <summary>The shape that is trained: the name of a preset, or a <c>config.json</c> relative to the configuration file.</summary>
     public required string Model { get; init; }
 
+    /// <summary>A model directory or checkpoint whose weights the run begins with, relative to the configuration file; weights at random if null.</summary>
+    public string? InitialModel { get; init; }
+
     /// <summary>The vocabulary, relative to the configuration file.</summary>
     public required string Tokenizer { get; init; }
 
@@ -206,9 +209,12 @@ public sealed record TrainingConfig
 
     /// <summary>The shape that is trained, with as many positions as a row has tokens.</summary>
     [JsonIgnore]
-    public ModelConfig Shape => (Presets.Find(Model) ?? ShapeFile()) switch
+    public ModelConfig Shape => OfRowLength(Presets.Find(Model) ?? ShapeFile()) is var shape && shape is Glm130BConfig glm ? glm with { Normalization = Normalization ?? glm.Normalization } : shape;
+
+    /// <summary>A shape with as many positions as a row has tokens.</summary>
+    internal ModelConfig OfRowLength(ModelConfig shape) => shape switch
     {
-        Glm130BConfig glm => glm with { MaxSequenceLength = SeqLength, Normalization = Normalization ?? glm.Normalization },
+        Glm130BConfig glm => glm with { MaxSequenceLength = SeqLength },
         BloomConfig bloom => bloom with { SeqLength = SeqLength },
         var other => throw new GlmException($"model: expected an architecture that is trained from nothing ({Glm130BConfig.Type}, {BloomConfig.Type}), found {other.Architecture}"),
     };

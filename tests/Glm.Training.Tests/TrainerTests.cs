@@ -151,9 +151,4 @@ public sealed class TrainerTests
         trainer.Run(null, default);
         return TinyRun.Fingerprint(trainer);
     }
-
-    private sealed class Report(Action<StepLog> action) : IProgress<StepLog>
-    {
-        void IProgress<StepLog>.Report(StepLog value) => action(value);
-    }
 }
