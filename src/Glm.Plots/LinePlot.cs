@@ -14,6 +14,9 @@ public sealed record LineSeries(string Name, IReadOnlyList<double> X, IReadOnlyL
 
     /// <summary>Drawn thin and pale and not named, as raw values behind a smoothed line are.</summary>
     public bool Faint { get; init; }
+
+    /// <summary>Drawn as dots that no line joins.</summary>
+    public bool Dots { get; init; }
 }
 
 /// <summary>Lines over a common axis. In a page, values are shown under the pointer, and a drag zooms.</summary>
@@ -40,13 +43,13 @@ public sealed record LinePlot : Plot
         series = Series.Select((series, i) =>
         {
             var points = Thinned(series, MostPoints).ToArray();
-            return new { name = series.Name, slot = Palette.Slot(series.Slot, i), faint = series.Faint, x = points.Select(p => p.X), y = points.Select(p => double.IsFinite(p.Y) ? p.Y : (double?)null) };
+            return new { name = series.Name, slot = Palette.Slot(series.Slot, i), faint = series.Faint, dots = series.Dots, x = points.Select(p => p.X), y = points.Select(p => double.IsFinite(p.Y) ? p.Y : (double?)null) };
         }),
     });
 
     internal override void Draw(MarkupWriter svg, double width, bool standalone)
     {
-        var named = Series.Select((series, i) => (series.Name, Slot: Palette.Slot(series.Slot, i), Line: true, series.Faint)).Where(entry => !entry.Faint);
+        var named = Series.Select((series, i) => (series.Name, Slot: Palette.Slot(series.Slot, i), Line: !series.Dots, series.Faint)).Where(entry => !entry.Faint);
         var legend = new MarkupWriter();
         double top = Legend(legend, [.. named.Select(entry => (entry.Name, entry.Slot, entry.Line))], width, TitleHeight(width)) + (Y.Title.Length > 0 ? LineHeight : 6);
         var (lowX, highX) = Bounds(RangeX());
@@ -75,7 +78,7 @@ public sealed record LinePlot : Plot
         svg.Empty("line", ("class", "axis"), ("x1", left), ("x2", right), ("y1", bottom), ("y2", bottom)).Close();
         svg.Open("g", ("class", "lines"));
         for (int i = 0; i < Series.Count; i++)
-            svg.Empty("path", ("class", $"line l{Palette.Slot(Series[i].Slot, i)}{(Series[i].Faint ? " faint" : "")}"), ("d", Path(Series[i], x, y, (int)width)));
+            svg.Empty("path", ("class", $"line l{Palette.Slot(Series[i].Slot, i)}{(Series[i].Faint ? " faint" : "")}{(Series[i].Dots ? " dots" : "")}"), ("d", Path(Series[i], x, y, (int)width)));
         svg.Close().Close();
     }
 
@@ -109,7 +112,7 @@ public sealed record LinePlot : Plot
             }
             path.Append(drawing ? 'L' : 'M').Append(MarkupWriter.Number(x[px])).Append(' ').Append(MarkupWriter.Number(Math.Clamp(y[py], lowest, highest)));
             if (!drawing) path.Append("h0"); // a single point is a dot
-            drawing = true;
+            drawing = !series.Dots;
         }
         return path.ToString();
     }

@@ -25,7 +25,7 @@ internal static class Palette
         + ".plot text{font:13px system-ui,-apple-system,'Segoe UI',Roboto,'Noto Sans','Noto Sans CJK SC',sans-serif;fill:var(--ink)}"
         + ".plot .title{font-size:15px;font-weight:600}.plot .soft{fill:var(--soft)}.plot .small{font-size:12px}"
         + ".plot .grid{stroke:var(--rule);stroke-width:1}.plot .axis{stroke:var(--soft);stroke-width:1}.plot .error{stroke:var(--ink);stroke-width:1.25}"
-        + ".plot .line{fill:none;stroke-width:1.75;stroke-linejoin:round;stroke-linecap:round}.plot .faint{opacity:.35;stroke-width:1}"
+        + ".plot .line{fill:none;stroke-width:1.75;stroke-linejoin:round;stroke-linecap:round}.plot .faint{opacity:.35;stroke-width:1}.plot .dots{stroke-width:8}"
         + ".plot .mark{stroke:var(--ink);stroke-width:1.5;stroke-dasharray:3 3}"
         + string.Concat(Enumerable.Range(0, Light.Length).Select(i => $".plot .f{i}{{fill:var(--c{i})}}.plot .l{i}{{stroke:var(--c{i});stroke-dasharray:{Dashes[i]}}}"));
 

@@ -34,6 +34,14 @@ public sealed partial class PlotTests
     }
 
     [Fact]
+    public void Dots_are_not_joined()
+    {
+        var plot = new LinePlot { Title = "Runs", Series = [new LineSeries("a", [0, 1, 2], [3, 1, 2]) { Dots = true }] };
+        string path = XElement.Parse(plot.ToSvg()).Descendants(Svg + "path").Single(path => path.Parent!.Attribute("class")?.Value == "lines").Attribute("d")!.Value;
+        Assert.Equal((3, 0), (path.Count(c => c == 'M'), path.Count(c => c == 'L')));
+    }
+
+    [Fact]
     public void No_spike_is_lost_when_points_are_thinned()
     {
         double[] x = [.. Enumerable.Range(0, 200_000).Select(i => (double)i)], y = new double[x.Length];

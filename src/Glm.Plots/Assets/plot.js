@@ -31,8 +31,8 @@
   const label = (value, step) => {
     const size = Math.abs(value);
     if (size < step * 1e-6 || size === 0) return '0';
-    if (size < 1e-3 || size >= 1e15) return value.toExponential(Math.min(9, Math.max(0, Math.ceil(Math.log10(size / step) - 1e-9)))).replace(/\.?0+e/, 'e').replace('e+', 'e').replaceAll('-', '\u2212');
-    const [divisor, suffix] = size >= 1e12 ? [1e12, 'T'] : size >= 1e9 ? [1e9, 'B'] : size >= 1e6 ? [1e6, 'M'] : size >= 1e5 ? [1e3, 'K'] : [1, ''];
+    if (size < 1e-3 || size >= 1e12) return value.toExponential(Math.min(9, Math.max(0, Math.ceil(Math.log10(size / step) - 1e-9)))).replace(/\.?0+e/, 'e').replace('e+', 'e').replaceAll('-', '\u2212');
+    const [divisor, suffix] = size >= 1e9 ? [1e9, 'B'] : size >= 1e6 ? [1e6, 'M'] : size >= 1e5 ? [1e3, 'K'] : [1, ''];
     const decimals = Math.min(9, Math.max(0, Math.ceil(-Math.log10(step / divisor) - 1e-9)));
     return (value / divisor).toLocaleString('en', { minimumFractionDigits: 0, maximumFractionDigits: decimals }).replace('-', '\u2212') + suffix;
   };
@@ -84,7 +84,7 @@
         for (let i = 0; i < series.x.length; i++) {
           if (!shown(data.x, series.x[i]) || !shown(data.y, series.y[i]) || series.x[i] < range[0] || series.x[i] > range[1]) { drawing = false; continue; }
           path += (drawing ? 'L' : 'M') + x.to(series.x[i]).toFixed(2) + ' ' + y.to(series.y[i]).toFixed(2) + (drawing ? '' : 'h0');
-          drawing = true;
+          drawing = !series.dots;
         }
         paths[s].setAttribute('d', path);
       });

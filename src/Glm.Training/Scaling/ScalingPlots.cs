@@ -16,8 +16,10 @@ public static class ScalingPlots
         int slot = 0;
         foreach (var size in runs.GroupBy(run => run.Parameters).OrderBy(group => group.Key))
         {
-            series.Add(new LineSeries($"{size.Key / 1e6:0.#} M parameters", x, [.. x.Select(c => fit.Loss(size.Key, fit.Tokens(size.Key, c)))]) { Slot = slot, Faint = true });
-            series.AddRange(size.OrderBy(run => run.Flops).Select((run, i) => new LineSeries($"{size.Key / 1e6:0.#} M parameters{(i == 0 ? "" : $" ({i + 1})")}", [run.Flops], [run.Loss]) { Slot = slot }));
+            string name = $"{size.Key / 1e6:0.#} M parameters";
+            var ends = size.OrderBy(run => run.Flops).ToArray();
+            series.Add(new LineSeries(name, x, [.. x.Select(c => fit.Loss(size.Key, fit.Tokens(size.Key, c)))]) { Slot = slot, Faint = true });
+            series.Add(new LineSeries(name, [.. ends.Select(run => run.Flops)], [.. ends.Select(run => run.Loss)]) { Slot = slot, Dots = true });
             slot++;
         }
         series.Add(new LineSeries("best size", x, [.. x.Select(c => Best(fit, c))]) { Slot = slot });
