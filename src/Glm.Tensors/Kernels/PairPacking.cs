@@ -1,6 +1,3 @@
-using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics;
-
 namespace Glm.Tensors;
 
 /// <summary>
@@ -39,24 +36,36 @@ internal static unsafe class PairPacking
             {
                 var pairs = (ushort*)(stage + lane * StagePairs);
                 float* source = Row(m, row + lane, column + done, part, values);
-                Conversion.Narrow(source, pairs, DType.BFloat16, part, InstructionSet.Avx512);
+                PairConversion.Narrow(source, pairs, part);
                 if (part % 2 != 0) pairs[part] = 0;
             }
             Packing.Transpose(stage, StagePairs, lanes, (part + 1) / 2, width, target);
         }
     }
 
-    /// <summary>The lanes of one k are contiguous: those of two are interleaved.</summary>
+    /// <summary>The lanes of one k are contiguous: those of two are interleaved, in whole panels at once.</summary>
     private static void CopyLanes(Matrix m, nint row, int depth, nint column, int lanes, int width, float* target, float* stage)
     {
+        nint panelSize = (nint)(depth + 1) / 2 * width;
+        bool isPairs = m.Type == DType.BFloat16 && m.ColumnStride == 1;
+        var cut = PairConversion.Cut(isPairs ? DType.BFloat16 : DType.Float32, width);
         for (int k = 0; k < depth; k += 2, target += width)
         {
             bool isLast = k + 1 == depth;
-            if (m.Type == DType.BFloat16 && m.ColumnStride == 1)
-                Interleave((ushort*)m.At(row + k, column), isLast ? null : (ushort*)m.At(row + k + 1, column), lanes, stage);
+            int whole = isLast ? 0 : lanes / width, done = whole * width;
+            if (isPairs)
+            {
+                ushort* first = (ushort*)m.At(row + k, column), second = isLast ? null : (ushort*)m.At(row + k + 1, column);
+                if (!isLast) cut(first, second, whole, target, panelSize * sizeof(float));
+                Interleave(first + done, isLast ? null : second + done, lanes - done, stage);
+            }
             else
-                Interleave(Row(m, row + k, column, lanes, stage), isLast ? null : Row(m, row + k + 1, column, lanes, stage + Packing.StageSize / 2), lanes, stage);
-            Packing.CutRow(stage, lanes, width, target, (nint)(depth + 1) / 2 * width);
+            {
+                float* first = Row(m, row + k, column, lanes, stage), second = isLast ? null : Row(m, row + k + 1, column, lanes, stage + Packing.StageSize / 2);
+                if (!isLast) cut(first, second, whole, target, panelSize * sizeof(float));
+                Interleave(first + done, isLast ? null : second + done, lanes - done, stage);
+            }
+            if (done < lanes) Packing.CutRow(stage, lanes - done, width, target + whole * panelSize, panelSize);
         }
     }
 
@@ -68,29 +77,16 @@ internal static unsafe class PairPacking
         return values;
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    /// <summary>The lanes that fill no panel, or a k that has no second.</summary>
     private static void Interleave(ushort* first, ushort* second, int count, float* target)
     {
-        int i = 0;
-        if (second != null)
-            for (; i + Vector512<float>.Count <= count; i += Vector512<float>.Count)
-                Lanes512.Store(Lanes512.Or(Lanes512.LoadUInt16(first + i), Lanes512.ShiftLeft(Lanes512.LoadUInt16(second + i), 16)), target + i);
-        for (; i < count; i++) ((uint*)target)[i] = first[i] | (second == null ? 0 : (uint)second[i] << 16);
+        for (int i = 0; i < count; i++) ((uint*)target)[i] = first[i] | (second == null ? 0 : (uint)second[i] << 16);
     }
 
-    /// <summary><paramref name="target"/> may be <paramref name="first"/>.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    /// <summary><paramref name="target"/> may lie before <paramref name="first"/>, or there.</summary>
     private static void Interleave(float* first, float* second, int count, float* target)
     {
-        int i = 0;
-        if (second != null)
-            for (; i + Vector512<float>.Count <= count; i += Vector512<float>.Count)
-            {
-                Vector512<float> lower = Conversion.ToBFloat16<Vector512<float>, Lanes512>(Lanes512.Load(first + i));
-                Vector512<float> upper = Conversion.ToBFloat16<Vector512<float>, Lanes512>(Lanes512.Load(second + i));
-                Lanes512.Store(Lanes512.Or(lower, Lanes512.ShiftLeft(upper, 16)), target + i);
-            }
-        for (; i < count; i++)
+        for (int i = 0; i < count; i++)
             ((uint*)target)[i] = Conversion.ToBFloat16(first[i]) | (second == null ? 0 : (uint)Conversion.ToBFloat16(second[i]) << 16);
     }
 }
