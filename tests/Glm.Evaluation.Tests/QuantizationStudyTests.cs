@@ -22,12 +22,12 @@ public sealed class QuantizationStudyTests : IDisposable
     [Fact]
     public void TheShippedModelLosesLittleToInt8AndMoreToInt4()
     {
-        string path = Directory.GetDirectories(Path.Combine(TestFiles.Repository, "models"))[0];
+        string path = TestFiles.ShippedModel;
         var (model, tokenizer) = (ModelDirectory.Load(path), Tokenizer.Load(path));
         string[] texts =
         [
-            _folder.Write("en.jsonl", Line("The old man went to the window and looked out at the river. It was raining, and the boats lay along the bank in the grey light of the morning.")),
-            _folder.Write("zh.jsonl", Line("中国的历史很长，有许多朝代。在这些朝代里，人们写了很多书，也建造了很多城市。")),
+            _folder.Write("en.jsonl", Line(ShippedModelTests.English)),
+            _folder.Write("zh.jsonl", Line(ShippedModelTests.Chinese)),
         ];
         var study = QuantizationStudy.Run([("shipped", model, tokenizer, _workers)], texts);
         Assert.Equal(["en", "zh"], study.Texts);

@@ -23,6 +23,9 @@ internal static class TestFiles
     /// <summary>The folder of evaluation and pre-training data, or null.</summary>
     public static string? Data => Shared("GLM_DATA", "data");
 
+    /// <summary>The directory of the model that ships.</summary>
+    public static string ShippedModel => Directory.GetDirectories(Path.Combine(Repository, "models")).Single(model => File.Exists(Path.Combine(model, "config.json")));
+
     /// <summary>The folder of real tokenizer files (a sibling of the reference vectors), or null.</summary>
     public static string? Tokenizers => WholeReference is { } r && Path.Combine(r, "..", "tokenizers") is var t && Directory.Exists(t) ? t : null;
 
