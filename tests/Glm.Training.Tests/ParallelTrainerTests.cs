@@ -126,7 +126,7 @@ public sealed class ParallelTrainerTests
     [InlineData("{}", "layout")]
     [InlineData("""{ "layout": { "tensor_parallel": 2000000, "data_parallel": 2000000, "pipeline_parallel": 2 } }""", "layout")]
     [InlineData("""{ "layout": { "tensor_parallel": 2, "data_parallel": 1, "pipeline_parallel": 1 } }""", "expected at most")]
-    [InlineData("not json", "cannot be read")]
+    [InlineData("not json", "not the state of a checkpoint")]
     public void A_checkpoint_that_is_not_whole_is_refused(string state, string reason)
     {
         using var run = new TinyRun(Options + """, "train_samples": 16""");
