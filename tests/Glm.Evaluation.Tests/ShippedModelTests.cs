@@ -50,7 +50,7 @@ public sealed class ShippedModelTests : IDisposable
         foreach (var (file, value) in _measured.OfFirstDocuments) Holds(value, HeldOut(file), _measured.FirstDocuments);
     }
 
-    [LongFact]
+    [LongDataFact]
     public void OfAllDocuments()
     {
         foreach (var (file, value) in _measured.OfAllDocuments) Holds(value, HeldOut(file), null);

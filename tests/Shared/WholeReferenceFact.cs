@@ -12,6 +12,12 @@ internal sealed class DataFactAttribute : FactAttribute
     public DataFactAttribute() => Skip = Absent.Reason(TestFiles.Data, "GLM_DATA", "the data folder");
 }
 
+/// <summary>A test of a slow suite (<see cref="LongFactAttribute"/>) that needs the data folder.</summary>
+internal sealed class LongDataFactAttribute : FactAttribute
+{
+    public LongDataFactAttribute() => Skip = new LongFactAttribute().Skip ?? Absent.Reason(TestFiles.Data, "GLM_DATA", "the data folder");
+}
+
 /// <summary>A test that needs real tokenizer files; skipped where they are absent, unless <c>GLM_REFERENCE</c> demands them.</summary>
 internal sealed class TokenizersFactAttribute : FactAttribute
 {
