@@ -22,7 +22,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 
-tokenizer=$root/models/glm-7m/tokenizer.model
+tokenizer=$root/models/glm-9m/tokenizer.model
 "$root/glm" data prepare "$text" --tokenizer "$tokenizer" --output "$work/data" --quiet >/dev/null
 
 # name, tensor ranks, stages, data ranks, threads of each rank, other fields
@@ -62,4 +62,6 @@ measure "PP2, 1F1B" 1 2 1 "$half"
 measure "PP2, GPipe" 1 2 1 "$half" ', "pipeline_schedule": "gpipe"'
 measure "DP2" 1 1 2 "$half"
 measure "TP2 x PP2" 2 2 1 1
+measure "PP4, 1F1B" 1 4 1 1
+measure "PP4, GPipe" 1 4 1 1 ', "pipeline_schedule": "gpipe"'
 measure "TP2 x PP2 x DP2" 2 2 2 1

@@ -32,7 +32,10 @@ function post(path, body, { onText, abortAfter, slow, raw } = {}) {
     });
     request.on('error', error => abortAfter ? resolve({ status: 0, text: '' }) : reject(error));
     request.end(data);
-    if (abortAfter) setTimeout(() => request.destroy(), abortAfter);
+    if (abortAfter) {
+      const timer = setTimeout(() => request.destroy(), abortAfter);
+      request.on('close', () => clearTimeout(timer));
+    }
   });
 }
 

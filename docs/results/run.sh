@@ -2,12 +2,12 @@
 # Evaluates a model on every task there is data for and keeps the results here: scores, and items packed, without any text.
 # Interrupted, it goes on where it was; what it was interrupted in is left out of the report.
 #
-#   docs/results/run.sh DATA [MODEL [NAME [PRECISION...]]]    (default: models/glm-7m, the last part of its path, bf16 and int4)
+#   docs/results/run.sh DATA [MODEL [NAME [PRECISION...]]]    (default: models/glm-9m, the last part of its path, bf16 and int4)
 set -eu
 
 cd "$(dirname "$0")/../.."
 data=${1:?expected the folder of the data sets}
-model=${2:-models/glm-7m}
+model=${2:-models/glm-9m}
 name=${3:-$(basename "$model")}
 precisions=("${@:4}")
 [ ${#precisions[@]} -gt 0 ] || precisions=(bf16 int4)

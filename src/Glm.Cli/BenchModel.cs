@@ -36,10 +36,12 @@ internal sealed class BenchModel : IDisposable
         string? path, int? layers, DType? precision, Workers workers, long? memory, int tokens, DType cacheType, Terminal terminal, bool quiet, CancellationToken cancellation)
     {
         string location = ModelLocation.OrShipped(path);
-        bool isFile = Directory.Exists(location) || File.Exists(location);
+        var named = Directory.Exists(location) ? null : Presets.Shape(location);
+        bool isFile = named is null && (Directory.Exists(location) || File.Exists(location));
         if (isFile && (layers ?? (object?)precision) is not null) throw new UsageException("--layers and --precision: only with the name of a shape");
         if (isFile) return new BenchModel(Opening.Model(terminal, location, workers, memory, tokens, cacheType, quiet, adapter: null, cancellation), null);
-        if (Presets.Find(location) is not { } preset) throw new GlmException($"{location}: expected a GGUF file, the directory of a model, or one of {string.Join(", ", Presets.All.Keys)}");
+        if (named is not Glm130BConfig preset)
+            throw new GlmException($"{location}: expected a GGUF file, the directory of a model, one of {string.Join(", ", Presets.All.Keys)}, or a config.json of the architecture {Glm130BConfig.Type}");
         var shape = preset with { NumLayers = layers ?? preset.NumLayers };
         if (precision is not { } type) return new BenchModel(new LimitedMemory(RandomModel.InMemory(location, shape), null, 0), null);
 

@@ -19,6 +19,11 @@ public static class Presets
     /// <summary>The shape of a name, or null.</summary>
     public static Glm130BConfig? Find(string name) => All.GetValueOrDefault(name);
 
+    /// <summary>A shape without weights: that of a name, or what a config.json says (any file that ends so, as a training configuration names it); null where it is neither.</summary>
+    /// <exception cref="GlmException">The file is not a model's configuration.</exception>
+    public static ModelConfig? Shape(string nameOrFile) =>
+        Find(nameOrFile) ?? (nameOrFile.EndsWith(".json", StringComparison.OrdinalIgnoreCase) && File.Exists(nameOrFile) ? ConfigFile.Load(nameOrFile) : null);
+
     private static Glm130BConfig Trained(int layers, int hidden, int inner, int heads, int vocabulary, int positions = 512) => new()
     {
         NumLayers = layers,

@@ -36,6 +36,21 @@ public sealed class InfoTests
     }
 
     [Fact]
+    public void A_config_json_is_a_shape_for_info_plan_and_bench()
+    {
+        using var folder = new TemporaryFolder();
+        string path = folder["shape.json"];
+        File.WriteAllText(path, (Presets.Find("glm-3m")! with { NumLayers = 2 }).ToJson());
+        Assert.Equal(2, Presets.Shape(path)!.Shape.Layers);
+        long parameters = Presets.Shape(path)!.ParameterCount;
+        Assert.Equal(parameters, CommandRun.Of("info", path, "--json").Json().GetProperty("parameters").GetInt64());
+        Assert.Equal(parameters, CommandRun.Of("plan", "--model", path, "--cluster", "cpu-2", "--json").Json().GetProperty("parameters").GetInt64());
+        Assert.True(CommandRun.Of("bench", "--model", path, "-p", "4", "-n", "2", "--layers", "1", "--runs", "1", "--json", "--quiet").Json().GetProperty("tg_tok_s").GetDouble() > 0);
+        File.WriteAllText(path, "{}");
+        Assert.Contains("shape.json", CommandRun.Of("info", path).Reason());
+    }
+
+    [Fact]
     public void What_is_neither_a_preset_nor_a_directory_is_refused()
     {
         string reason = CommandRun.Of("info", "glm-131b").Reason();

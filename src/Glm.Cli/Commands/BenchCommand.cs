@@ -13,7 +13,7 @@ internal static class BenchCommand
 {
     public static Command Create(Terminal terminal)
     {
-        var model = new Option<string>("--model") { HelpName = "PATH|PRESET", Description = "GGUF file, directory of a model, or a shape, which gets random weights (default: the shipped model)" };
+        var model = new Option<string>("--model") { HelpName = "PATH|PRESET", Description = "GGUF file, directory of a model, or a shape (a preset or a config.json), which gets random weights (default: the shipped model)" };
         var layers = new Option<int?>("--layers") { HelpName = "N", Description = "Of a shape, only so many layers: what one of them takes can be multiplied" };
         layers.Validators.Add(result =>
         {

@@ -100,7 +100,7 @@ internal static class ChatCommand
             terminal.Out.WriteLine();
             terminal.Out.Flush();
             cancellation.ThrowIfCancellationRequested();
-            if (reply.Interrupted) terminal.Error.WriteLine("(interrupted)");
+            if (reply.Interrupted || part.Token.IsCancellationRequested) terminal.Error.WriteLine("(interrupted)");
             else if (terminal.Interactive && !quiet)
                 terminal.Error.WriteLine($"{reply.NewTokens} tokens in {reply.Elapsed.TotalSeconds:F1} s, {reply.PromptTokens} read");
         }

@@ -65,7 +65,7 @@ internal static class EvalCommand
         var json = Options.Json();
         var quiet = Options.Quiet();
         var eval = new ExampleCommand("eval", "Evaluate a model on the tasks of the paper, or its bits per byte on any text",
-            "glm eval --list", "glm eval --tasks bits-per-byte --data novel.txt", "glm eval --tasks mmlu clue --data data/eval --output results/glm-7m",
+            "glm eval --list", "glm eval --tasks bits-per-byte --data novel.txt", "glm eval --tasks mmlu clue --data data/eval --output results/glm-9m",
             "glm eval --model models/mine --tasks lambada --data data/eval --precision bf16,int8,int4", "glm eval --tasks bigbench-lite --shots 0,1,3 --data data/eval --limit 100",
             "glm eval --endpoint https://host/v1 --endpoint-model NAME --tasks mmlu --data data/eval --price-in 2.5 --price-out 10 --estimate")
         {

@@ -17,7 +17,7 @@ internal static class InfoCommand
     {
         var path = new Argument<string>("PATH|PRESET")
         {
-            Description = $"Directory or GGUF file of a model, or a shape without weights: {string.Join(", ", Presets.All.Keys)} (default: the shipped model)",
+            Description = $"Directory or GGUF file of a model, or a shape without weights: {string.Join(", ", Presets.All.Keys)} or a config.json (default: the shipped model)",
             Arity = ArgumentArity.ZeroOrOne,
         };
         var memory = Options.Memory();
@@ -39,14 +39,14 @@ internal static class InfoCommand
 
     private static ModelDescription Describe(string? path)
     {
-        if (path is not null && !Directory.Exists(path) && Presets.Find(path) is { } preset) return new ModelDescription(path, preset, Stored: null, Vocabulary: null);
+        if (path is not null && !Directory.Exists(path) && Presets.Shape(path) is { } shape) return new ModelDescription(path, shape, Stored: null, Vocabulary: null);
         string directory = ModelLocation.OrShipped(path);
         if (File.Exists(directory))
         {
             var (config, inventory) = GgufModel.Describe(directory);
             return new ModelDescription(directory, config, Stored(inventory), VocabularyLocation.FindInGguf(directory) is { IsKnown: true } vocabulary ? VocabularyOf(directory, vocabulary.Create()) : null);
         }
-        if (!Directory.Exists(directory)) throw new GlmException($"{directory}: expected the directory or GGUF file of a model or one of {string.Join(", ", Presets.All.Keys)}");
+        if (!Directory.Exists(directory)) throw new GlmException($"{directory}: expected the directory or GGUF file of a model, one of {string.Join(", ", Presets.All.Keys)}, or a config.json");
         return new ModelDescription(directory, ModelDirectory.LoadConfig(directory), Stored(ModelDirectory.Inventory(directory)),
             Tokenizer.FindIn(directory) is { } file ? VocabularyOf(file, Tokenizer.Load(file)) : null);
     }

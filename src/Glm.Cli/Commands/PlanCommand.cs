@@ -17,7 +17,7 @@ internal static class PlanCommand
 
     public static Command Create(Terminal terminal)
     {
-        var model = new Option<string>("--model") { HelpName = "PATH|PRESET", Description = "The shape: a preset, a model's directory or a GGUF file", DefaultValueFactory = _ => "glm-130b" };
+        var model = new Option<string>("--model") { HelpName = "PATH|PRESET", Description = "The shape: a preset, a config.json, a model's directory or a GGUF file", DefaultValueFactory = _ => "glm-130b" };
         var cluster = new Option<string>("--cluster")
         {
             HelpName = "NAME|FILE",
@@ -70,10 +70,10 @@ internal static class PlanCommand
 
     private static Option<int?> Given(string name, string description) => new(name) { HelpName = "N", Description = description };
 
-    private static ModelConfig ConfigOf(string model) => Presets.Find(model) as ModelConfig
+    private static ModelConfig ConfigOf(string model) => Presets.Shape(model)
         ?? (File.Exists(model) ? GgufModel.Describe(model).Config
         : Directory.Exists(model) ? ModelDirectory.LoadConfig(model)
-        : throw new GlmException($"{model}: expected the directory or GGUF file of a model or one of {string.Join(", ", Presets.All.Keys)}"));
+        : throw new GlmException($"{model}: expected the directory or GGUF file of a model, one of {string.Join(", ", Presets.All.Keys)}, or a config.json"));
 
     private static void WriteTimeline(string file, PipelineSimulation simulation)
     {
