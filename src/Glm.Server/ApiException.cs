@@ -18,6 +18,8 @@ internal sealed class ApiException(int status, string type, string message, stri
 
     public static ApiException Invalid(string message, string? parameter = null) => new(StatusCodes.Status400BadRequest, "invalid_request_error", message, parameter);
 
+    public static ApiException TooLong() => new(StatusCodes.Status413PayloadTooLarge, "invalid_request_error", "the body is larger than this server takes", null, "body_too_large");
+
     public static ApiException TooMany(string message, string code, TimeSpan retryAfter) =>
         new(StatusCodes.Status429TooManyRequests, "rate_limit_error", message, null, code) { RetryAfter = retryAfter };
 }

@@ -39,7 +39,7 @@ internal sealed partial class ErrorHandling(RequestDelegate next, ILogger<ErrorH
         GlmException glm => new ErrorBody(glm.Message, "invalid_request_error", Parameter(glm.Message), null),
         QueueFullException => new ErrorBody("the server is busy: too many requests are waiting", "rate_limit_error", null, "queue_full"),
         ObjectDisposedException => new ErrorBody("the server is stopping", "server_error", null, "stopping"),
-        BadHttpRequestException { StatusCode: 413 } => new ErrorBody("the body is larger than this server takes", "invalid_request_error", null, "body_too_large"),
+        BadHttpRequestException { StatusCode: 413 } => BodyOf(ApiException.TooLong()).Error,
         BadHttpRequestException => new ErrorBody("the request is malformed", "invalid_request_error", null, null),
         _ => new ErrorBody("something went wrong inside the server", "server_error", null, null),
     });

@@ -37,7 +37,7 @@ public sealed partial class GlmServer : IAsyncDisposable
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
-            kestrel.Limits.MaxRequestBodySize = options.MaxBodyBytes;
+            kestrel.Limits.MaxRequestBodySize = 16L * options.MaxBodyBytes; // beyond it a connection is cut; a body between the two is read and refused
             kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(15);
             if (options.Host is "localhost" && options.Port != 0) kestrel.ListenLocalhost(options.Port);
             else kestrel.Listen(SecurityHeaders.Address(options.Host), options.Port);
@@ -146,7 +146,7 @@ public sealed partial class GlmServer : IAsyncDisposable
     {
         var caller = _keys.Of(http);
         using var running = caller.Begin();
-        var body = await RequestBody.ReadAsync(http.Request).ConfigureAwait(false);
+        var body = await RequestBody.ReadAsync(http.Request, _options.MaxBodyBytes).ConfigureAwait(false);
         http.Items["caller"] = caller.Name;
         await run(new ApiCall(http, body, _models.Find(body.Text("model")), caller, _options)).ConfigureAwait(false);
     }

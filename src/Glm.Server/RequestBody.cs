@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 
@@ -9,14 +10,16 @@ internal readonly struct RequestBody(JsonElement json, string path = "")
     private static readonly JsonDocumentOptions Strict = new() { MaxDepth = 64, AllowDuplicateProperties = false };
 
     /// <summary>Reads the body of a request.</summary>
-    /// <exception cref="ApiException">It is no JSON object.</exception>
-    public static async Task<RequestBody> ReadAsync(HttpRequest request)
+    /// <param name="request">The request.</param>
+    /// <param name="most">Most bytes that it may have.</param>
+    /// <exception cref="ApiException">It is no JSON object, or too long.</exception>
+    public static async Task<RequestBody> ReadAsync(HttpRequest request, int most)
     {
         // A page of another site may send other types without being asked; JSON it may not.
         if (!request.HasJsonContentType()) throw new ApiException(StatusCodes.Status415UnsupportedMediaType, "invalid_request_error", "Content-Type: expected application/json");
         try
         {
-            using var document = await JsonDocument.ParseAsync(request.Body, Strict, request.HttpContext.RequestAborted).ConfigureAwait(false);
+            using var document = JsonDocument.Parse(await BytesAsync(request, most).ConfigureAwait(false), Strict);
             if (document.RootElement.ValueKind != JsonValueKind.Object) throw ApiException.Invalid($"body: expected a JSON object, found {Kind(document.RootElement)}");
             RequireText(document.RootElement);
             return new RequestBody(document.RootElement.Clone());
@@ -29,6 +32,19 @@ internal readonly struct RequestBody(JsonElement json, string path = "")
         {
             throw ApiException.Invalid($"body: expected JSON: {error.Message.Split(". Path:")[0]}");
         }
+    }
+
+    /// <summary>All bytes of a body. Clients send the whole of it before they read an answer, so that one too long is read to its end too, and not kept.</summary>
+    private static async Task<ReadOnlyMemory<byte>> BytesAsync(HttpRequest request, int most)
+    {
+        var bytes = new ArrayBufferWriter<byte>();
+        long length = 0;
+        while (await request.Body.ReadAsync(bytes.GetMemory(4096), request.HttpContext.RequestAborted).ConfigureAwait(false) is > 0 and int read)
+        {
+            length += read;
+            if (length <= most) bytes.Advance(read);
+        }
+        return length <= most ? bytes.WrittenMemory : throw ApiException.TooLong();
     }
 
     /// <summary>A field; null where it is not there.</summary>

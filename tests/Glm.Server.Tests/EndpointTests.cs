@@ -139,7 +139,11 @@ public sealed class EndpointTests(RunningServer server) : IClassFixture<RunningS
         Assert.Contains("unknown_url", await (await server.Http.GetAsync("/v2/none")).Content.ReadAsStringAsync());
         Assert.Equal(HttpStatusCode.MethodNotAllowed, (await server.Http.GetAsync("/v1/completions")).StatusCode);
         Assert.Equal(HttpStatusCode.UnsupportedMediaType, (await server.Http.PostAsync("/v1/completions", new StringContent("""{"prompt":"a"}""", Encoding.UTF8, "text/plain"))).StatusCode);
-        Assert.Equal(413, (await server.PostAsync("/tokenize", $$"""{"text":"{{new string('a', 2 << 20)}}"}""")).Status);
+        foreach (int bytes in new[] { (1 << 20) - 10, 2 << 20, 8 << 20 }) // the envelope has eleven bytes
+        {
+            var (status, answer) = await server.PostAsync("/tokenize", $$"""{"text":"{{new string('a', bytes)}}"}""");
+            Assert.Equal((413, "body_too_large"), (status, (string)answer["error"]!["code"]!));
+        }
         using var misdirected = new HttpRequestMessage(HttpMethod.Get, "/v1/models") { Headers = { Host = "evil.example" } };
         Assert.Equal(HttpStatusCode.MisdirectedRequest, (await server.Http.SendAsync(misdirected)).StatusCode);
         using var elsewhere = new HttpRequestMessage(HttpMethod.Get, "/v1/models") { Headers = { { "Origin", "https://evil.example" } } };
