@@ -43,8 +43,7 @@ public sealed class PullTests : IDisposable
         Trickle();
         using (var process = Start())
         {
-            string parts = Path.Combine(_folder["m"] + ".part", "parts");
-            while (!process.HasExited && (!Directory.Exists(parts) || Directory.GetFiles(parts, "*.part.json").Length == 0)) Thread.Sleep(5);
+            WaitForPart(process);
             process.Kill();
             process.WaitForExit();
         }
@@ -68,8 +67,7 @@ public sealed class PullTests : IDisposable
     {
         Trickle();
         using var process = Start();
-        while (!process.HasExited && !_hub.Requests.Any(request => request.IsFor("model.safetensors"))) Thread.Sleep(5);
-        Thread.Sleep(200);
+        WaitForPart(process);
         Process.Start("kill", ["-TERM", process.Id.ToString()]).WaitForExit();
         Assert.True(process.WaitForExit(60_000));
         Assert.Equal(130, process.ExitCode);
@@ -88,6 +86,13 @@ public sealed class PullTests : IDisposable
         start.Environment["HF_ENDPOINT"] = _hub.Endpoint.AbsoluteUri;
         start.Environment["HF_TOKEN"] = Token;
         return Process.Start(start)!;
+    }
+
+    /// <summary>Waits until some of the weights are there.</summary>
+    private void WaitForPart(Process process)
+    {
+        string parts = Path.Combine(_folder["m"] + ".part", "parts");
+        while (!process.HasExited && (!Directory.Exists(parts) || Directory.GetFiles(parts, "*.part.json").Length == 0)) Thread.Sleep(5);
     }
 
     /// <summary>Lets the weights come slowly, so that a signal meets them on the way.</summary>
