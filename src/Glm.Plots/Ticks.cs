@@ -15,7 +15,7 @@ internal readonly record struct Tick(double Value, double Step)
             double size = Math.Abs(Value);
             if (size < Step * 1e-6) return "0";
             if (size is < 1e-3 or >= 1e12) return Number(Value, "0." + new string('#', Digits(Step / size)) + "e0");
-            var (divisor, suffix) = size switch { >= 1e9 => (1e9, "B"), >= 1e6 => (1e6, "M"), >= 1e5 => (1e3, "K"), _ => (1.0, "") };
+            var (divisor, suffix) = size switch { >= 1e9 => (1e9, "B"), >= 1e6 => (1e6, "M"), _ when size >= (Step >= 1e4 ? 1e4 : 1e5) => (1e3, "K"), _ => (1.0, "") };
             return Number(Value / divisor, "#,0." + new string('#', Digits(Step / divisor))) + suffix;
         }
     }

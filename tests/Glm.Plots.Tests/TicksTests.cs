@@ -37,6 +37,7 @@ public sealed class TicksTests
     [Theory]
     [InlineData(0, 10, "0")]
     [InlineData(49300, 100, "49,300")]
+    [InlineData(80000, 20000, "80K")]
     [InlineData(150000, 50000, "150K")]
     [InlineData(2500000, 500000, "2.5M")]
     [InlineData(0.25, 0.05, "0.25")]

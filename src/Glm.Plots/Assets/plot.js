@@ -32,7 +32,7 @@
     const size = Math.abs(value);
     if (size < step * 1e-6 || size === 0) return '0';
     if (size < 1e-3 || size >= 1e12) return value.toExponential(Math.min(9, Math.max(0, Math.ceil(Math.log10(size / step) - 1e-9)))).replace(/\.?0+e/, 'e').replace('e+', 'e').replaceAll('-', '\u2212');
-    const [divisor, suffix] = size >= 1e9 ? [1e9, 'B'] : size >= 1e6 ? [1e6, 'M'] : size >= 1e5 ? [1e3, 'K'] : [1, ''];
+    const [divisor, suffix] = size >= 1e9 ? [1e9, 'B'] : size >= 1e6 ? [1e6, 'M'] : size >= (step >= 1e4 ? 1e4 : 1e5) ? [1e3, 'K'] : [1, ''];
     const decimals = Math.min(9, Math.max(0, Math.ceil(-Math.log10(step / divisor) - 1e-9)));
     return (value / divisor).toLocaleString('en', { minimumFractionDigits: 0, maximumFractionDigits: decimals }).replace('-', '\u2212') + suffix;
   };
