@@ -84,14 +84,15 @@ public sealed class WritingTests : IDisposable
     /// <summary>The tasks that ship, on a model that knows the spans and one that says the most frequent one.</summary>
     [Theory]
     [InlineData("fill", "fill-en")]
+    [InlineData("fill-length", "fill-length-en")]
     [InlineData("fill-left", "fill-left-en")]
     public void Blanks_are_right_to_the_letter_or_by_chance(string file, string name)
     {
         WriteValidation();
         var task = Task(file, name);
         var options = new TaskOptions { Data = _folder.Path, Limit = 20 };
-        // A continuation goes on after the span; a blank ends with it.
-        string after = file == "fill-left" ? " and then the rest" : "";
+        // A continuation goes on after the span; a blank ends with it, where nobody cuts it.
+        string after = file == "fill" ? "" : " and then the rest";
         using var knowing = new Answering(item => [$" {item.Targets[0]}{after}"], task, options);
         var right = TaskRunner.Run(task, knowing, options);
         Assert.Equal(["length 1", "length 2", "length 3-4", "length 5-8", "length 9-16"], right.Groups.Select(group => group.Name));
@@ -101,7 +102,7 @@ public sealed class WritingTests : IDisposable
         Assert.All(guess.Groups, group => Assert.Equal(group.Chance["exact"], group.Metrics["exact"].Average, 1e-9));
         Assert.InRange(guess.Groups[0].Chance["exact"], 20, 60);
         Assert.Equal(right.Overall.Chance, guess.Overall.Chance);
-        if (file == "fill") Assert.All(knowing.Prompts, prompt => Assert.Contains("[MASK]", prompt));
+        if (file != "fill-left") Assert.All(knowing.Prompts, prompt => Assert.Contains("[MASK]", prompt));
         else Assert.All(knowing.Prompts, prompt => Assert.DoesNotContain("[MASK]", prompt));
     }
 
@@ -129,7 +130,7 @@ public sealed class WritingTests : IDisposable
         WriteValidation();
         using var workers = new Workers(2);
         using var model = TinyLocal.Create(workers);
-        foreach (string file in new[] { "fill", "fill-left", "continuation", "continuation-greedy" })
+        foreach (string file in new[] { "fill", "fill-length", "fill-left", "continuation", "continuation-greedy" })
             foreach (var task in TaskFile.Load(Path.Combine(TestFiles.Repository, "tasks", "writing", file + ".yaml")).Where(task => task.Name.EndsWith("en", StringComparison.Ordinal)))
             {
                 var result = TaskRunner.Run(task with { Generation = task.Generation with { MaxNewTokens = 8 } }, model, new TaskOptions { Data = _folder.Path, Limit = 1 });
