@@ -15,7 +15,7 @@ public static class ModelHash
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         bool isFolder = Directory.Exists(path);
-        string[] files = isFolder ? [.. Directory.GetFiles(path, "*", SearchOption.AllDirectories).Where(IsModel).Order(StringComparer.Ordinal)] : [path];
+        string[] files = isFolder ? [.. Directory.GetFiles(path, "*", SearchOption.AllDirectories).Where(file => IsModel(Path.GetRelativePath(path, file))).Order(StringComparer.Ordinal)] : [path];
         byte[] buffer = new byte[Sample];
         try
         {
@@ -43,6 +43,9 @@ public static class ModelHash
         return Convert.ToHexStringLower(hash.GetHashAndReset())[..16];
     }
 
-    /// <summary>What people and programs put beside a model does not change it.</summary>
-    private static bool IsModel(string file) => Path.GetExtension(file).ToLowerInvariant() is not (".md" or ".jsonl" or ".packed" or ".tmp");
+    /// <summary>Weights, configuration and tokenizer; what people and programs put beside a model (a card, plots and logs, what was measured of it, a cache) does not change it.</summary>
+    private static bool IsModel(string file) =>
+        Path.GetExtension(file).ToLowerInvariant() is ".safetensors" or ".bin" or ".pt" or ".gguf" or ".model" or ".json" or ".txt"
+        && Path.GetFileName(file) != "measured.json"
+        && !file.StartsWith($"log{Path.DirectorySeparatorChar}", StringComparison.Ordinal);
 }
