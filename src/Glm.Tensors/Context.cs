@@ -50,7 +50,12 @@ public sealed unsafe class Context
     internal Arithmetic Arithmetic { get; }
 
     internal static Arithmetic ArithmeticOf(DType activations) =>
-        activations == DType.BFloat16 && Isa.Extension >= CodeExtension.BFloat16 ? Arithmetic.BFloat16 : Arithmetic.Float32;
+        activations != DType.BFloat16 ? Arithmetic.Float32 : Isa.Extension switch
+        {
+            CodeExtension.Amx => Arithmetic.BFloat16Tiles,
+            CodeExtension.BFloat16 => Arithmetic.BFloat16,
+            _ => Arithmetic.Float32,
+        };
 
     /// <summary>Whether operations are being recorded for a backward pass.</summary>
     public bool Recording => _tape is not null;

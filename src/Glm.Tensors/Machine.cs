@@ -13,24 +13,29 @@ public static unsafe class Machine
     /// </summary>
     public static double FmaPeak(Workers workers) => Peak(workers, () => Multiply(Isa.Current));
 
-    /// <summary>The same for products of bytes summed in 32-bit integers by AVX-512 VNNI; 0 where code for it cannot be generated.</summary>
-    private static double VnniPeak(Workers workers) => !Isa.HasVnni ? 0 : Peak(workers, () =>
-    {
-        GeneratedCode.VnniLoop();
-        return GeneratedCode.VnniOperations;
-    });
-
     /// <summary>The peak of the products of matrices where activations have this type.</summary>
     public static double ProductPeak(Workers workers, DType activations) => ProductPeak(workers, Context.ArithmeticOf(activations));
 
-    internal static double ProductPeak(Workers workers, Arithmetic arithmetic) => arithmetic == Arithmetic.Float32 ? FmaPeak(workers) : Peak(workers, () =>
+    internal static double ProductPeak(Workers workers, Arithmetic arithmetic) => arithmetic switch
     {
-        GeneratedCode.BFloat16Loop();
-        return GeneratedCode.BFloat16Operations;
-    });
+        Arithmetic.Float32 => FmaPeak(workers),
+        Arithmetic.BFloat16 => Peak(workers, GeneratedCode.BFloat16Loop, GeneratedCode.BFloat16Operations),
+        _ => Peak(workers, GeneratedCode.TileLoop, GeneratedCode.TileOperations),
+    };
 
-    /// <summary>The peak of the arithmetic that packed weights are multiplied with: VNNI where kernels use it, else the vectors' own.</summary>
-    public static double PanelPeak(Workers workers) => Isa.Extension >= CodeExtension.Vnni ? VnniPeak(workers) : FmaPeak(workers);
+    /// <summary>The peak of the arithmetic that packed weights are multiplied with, many rows at a time: products of bytes by AMX or VNNI where kernels use them, else the vectors' own.</summary>
+    public static double PanelPeak(Workers workers) => Isa.Extension switch
+    {
+        CodeExtension.Amx => Peak(workers, GeneratedCode.ByteTileLoop, GeneratedCode.ByteTileOperations),
+        CodeExtension.None => FmaPeak(workers),
+        _ => Peak(workers, GeneratedCode.VnniLoop, GeneratedCode.VnniOperations),
+    };
+
+    private static double Peak(Workers workers, delegate* unmanaged<void> loop, double operations) => Peak(workers, () =>
+    {
+        loop();
+        return operations;
+    });
 
     private static double Peak(Workers workers, Func<double> work)
     {

@@ -42,10 +42,13 @@ public sealed unsafe class KernelsMatMulTests : IDisposable
         }
     }
 
-    [Fact]
-    public void ProductsOfBFloat16AgreeWithTheTripleLoopOverRoundedNumbers()
+    [Theory]
+    [InlineData(CodeExtension.BFloat16)]
+    [InlineData(CodeExtension.Amx)]
+    public void ProductsOfBFloat16AgreeWithTheTripleLoopOverRoundedNumbers(CodeExtension extension)
     {
-        if (!Isa.HasBFloat16) return;
+        if (extension == CodeExtension.Amx ? !Isa.HasAmx : !Isa.HasBFloat16) return;
+        Arithmetic arithmetic = extension == CodeExtension.Amx ? Arithmetic.BFloat16Tiles : Arithmetic.BFloat16;
         var random = new Random(7);
         for (int trial = 0; trial < 300; trial++)
         {
@@ -70,9 +73,9 @@ public sealed unsafe class KernelsMatMulTests : IDisposable
                 if (type == DType.Float32) new Span<float>(before, m * n).CopyTo(new Span<float>(result, m * n));
                 var c = new Matrix(result, type, m, n, n);
                 if (way == 2)
-                    using (var scratch = new Scratch()) MatMul.MultiplySingle(scratch, a, b, c, alpha, beta, bias, InstructionSet.Avx512, Arithmetic.BFloat16);
+                    using (var scratch = new Scratch()) MatMul.MultiplySingle(scratch, a, b, c, alpha, beta, bias, InstructionSet.Avx512, arithmetic);
                 else
-                    MatMul.Multiply(way == 0 ? workers : one, a, b, c, alpha, beta, bias, InstructionSet.Avx512, Arithmetic.BFloat16);
+                    MatMul.Multiply(way == 0 ? workers : one, a, b, c, alpha, beta, bias, InstructionSet.Avx512, arithmetic);
                 float[] found = KernelMatrices.Values(c);
                 // Products of few rows keep binary32.
                 double rounding = m <= RowDots.MaxRows ? k / 64.0 : 0;

@@ -76,6 +76,7 @@ public sealed class KernelsPanelTests : IDisposable
             foreach (InstructionSet isa in Isa.Available)
                 Assert.Equal(expected, Product(workers, x, packed, planes, isa, CodeExtension.None));
             if (Isa.HasVnni) Assert.Equal(expected, Product(workers, x, packed, planes, Isa.Current, CodeExtension.Vnni));
+            if (Isa.HasAmx) Assert.Equal(expected, Product(workers, x, packed, planes, Isa.Current, CodeExtension.Amx));
             for (int row = 0; row < tokens; row += 3)
                 Assert.Equal(expected[(row * packed.Rows)..((row + 1) * packed.Rows)], Product(workers, x.Slice(row, 1), packed, planes, Isa.Current, Isa.Extension));
         }

@@ -16,13 +16,29 @@ internal static unsafe class GeneratedCode
 
     private static readonly Lazy<nint> Vnni = new(() => Place(MakeLoop((a, chain) => a.vpdpbusd(chain, zmm31, zmm31))));
 
+    /// <summary>The same of a call of <see cref="TileLoop"/>.</summary>
+    public const double TileOperations = Rounds * 4.0 * 16 * 16 * 32 * 2;
+
+    /// <summary>The same of a call of <see cref="ByteTileLoop"/>.</summary>
+    public const double ByteTileOperations = 2 * TileOperations;
+
     private static readonly Lazy<nint> BFloat16 = new(() => Place(MakeLoop((a, chain) => a.vdpbf16ps(chain, zmm31, zmm31))));
+
+    private static readonly Lazy<nint> Tiles = new(() => Place(MakeTileLoop((a, chain) => a.tdpbf16ps(chain, tmm6, tmm7))));
+
+    private static readonly Lazy<nint> ByteTiles = new(() => Place(MakeTileLoop((a, chain) => a.tdpbsud(chain, tmm6, tmm7))));
 
     /// <summary>Ten independent chains of VNNI in registers: as much of it as a processor can do.</summary>
     public static delegate* unmanaged<void> VnniLoop => (delegate* unmanaged<void>)Vnni.Value;
 
     /// <summary>Ten chains of VDPBF16PS.</summary>
     public static delegate* unmanaged<void> BFloat16Loop => (delegate* unmanaged<void>)BFloat16.Value;
+
+    /// <summary>Four chains of TDPBF16PS.</summary>
+    public static delegate* unmanaged<void> TileLoop => (delegate* unmanaged<void>)Tiles.Value;
+
+    /// <summary>Four chains of TDPBSUD.</summary>
+    public static delegate* unmanaged<void> ByteTileLoop => (delegate* unmanaged<void>)ByteTiles.Value;
 
     /// <summary>Assembles code and makes it executable.</summary>
     /// <exception cref="GlmException">The system gives no more memory for code.</exception>
@@ -48,6 +64,23 @@ internal static unsafe class GeneratedCode
         a.jnz(loop);
         a.vzeroupper();
         a.ret();
+        return a;
+    }
+
+    private static Assembler MakeTileLoop(Action<Assembler, AssemblerRegisterTMM> multiply)
+    {
+        var a = new Assembler(64);
+        AssemblerRegisterTMM[] chains = [tmm0, tmm1, tmm2, tmm3];
+        Label configuration = a.CreateLabel(), loop = a.CreateLabel();
+        a.ldtilecfg(__[configuration]);
+        a.mov(eax, Rounds);
+        a.Label(ref loop);
+        foreach (var chain in chains) multiply(a, chain);
+        a.dec(eax);
+        a.jnz(loop);
+        a.tilerelease();
+        a.ret();
+        AmxTiles.Configuration(a, ref configuration, [.. Enumerable.Repeat((AmxTiles.MaxRows, AmxTiles.MaxRowBytes), 8)]);
         return a;
     }
 }

@@ -26,6 +26,9 @@ public enum CodeExtension
 
     /// <summary>VNNI and AVX-512 BF16: two products of bfloat16 numbers added to a binary32 lane.</summary>
     BFloat16,
+
+    /// <summary>BF16 and the tiles of AMX, for bfloat16 and bytes: products of 16 x 16 sums in one instruction.</summary>
+    Amx,
 }
 
 /// <summary>Which instruction set the kernels of this process use; chosen once, at the first use.</summary>
@@ -48,10 +51,10 @@ public static class Isa
     /// <summary>The sets that this machine has, the best one last.</summary>
     public static IReadOnlyList<InstructionSet> Available { get; } = [.. Enum.GetValues<InstructionSet>().Where(IsSupported)];
 
-    /// <summary>The name that <c>GLM_ISA</c> takes: portable, avx2 or avx512; vnni and bf16 stand for avx512 and generated code.</summary>
+    /// <summary>The name that <c>GLM_ISA</c> takes: portable, avx2 or avx512; vnni, bf16 and amx stand for avx512 and generated code.</summary>
     public static string Name(InstructionSet isa) => isa.ToString().ToLowerInvariant();
 
-    private static string Name(CodeExtension extension) => extension == CodeExtension.BFloat16 ? "bf16" : "vnni";
+    private static string Name(CodeExtension extension) => extension switch { CodeExtension.Amx => "amx", CodeExtension.BFloat16 => "bf16", _ => "vnni" };
 
     internal static InstructionSet Choose(string? wanted)
     {
@@ -71,6 +74,7 @@ public static class Isa
         {
             if (HasVnni) yield return CodeExtension.Vnni;
             if (HasBFloat16) yield return CodeExtension.BFloat16;
+            if (HasAmx) yield return CodeExtension.Amx;
         }
     }
 
@@ -80,6 +84,9 @@ public static class Isa
 
     /// <summary>VNNI, and CPUID leaf 7, subleaf 1, EAX bit 5.</summary>
     internal static bool HasBFloat16 { get; } = HasVnni && (X86Base.CpuId(7, 1).Eax & 1 << 5) != 0;
+
+    /// <summary>BF16, and tiles that the system lets us use.</summary>
+    internal static bool HasAmx { get; } = HasBFloat16 && AmxTiles.AreAllowed;
 
     private static bool IsSupported(InstructionSet isa) => isa switch
     {

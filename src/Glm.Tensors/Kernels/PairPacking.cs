@@ -9,15 +9,17 @@ internal static unsafe class PairPacking
     /// <summary>Pairs of columns that are transposed at a time.</summary>
     private const int StagePairs = Packing.StageSize / Packing.MaxWidth;
 
-    /// <summary>As <see cref="Packing.Pack"/>; a panel is [(depth + 1) / 2, width].</summary>
-    public static void Pack(in Matrix m, nint row, int lanes, nint column, int depth, int width, float* target, float* stage)
+    /// <summary>As <see cref="Packing.Pack"/>; a panel is [<paramref name="pairs"/>, width], with zero pairs where the depth fills fewer.</summary>
+    public static void Pack(in Matrix m, nint row, int lanes, nint column, int depth, int pairs, int width, float* target, float* stage)
     {
-        int pairs = (depth + 1) / 2;
-        if (Packing.LanesAreContiguous(m))
-            CopyLanes(m.Transposed, column, depth, row, lanes, width, target, stage);
-        else
-            for (int lane = 0; lane < lanes; lane += width, target += (nint)pairs * width)
-                TransposePanel(m, row + lane, Math.Min(width, lanes - lane), column, depth, width, target, stage);
+        nint panelSize = (nint)pairs * width;
+        int filled = (depth + 1) / 2;
+        if (Packing.LanesAreContiguous(m)) CopyLanes(m.Transposed, column, depth, row, lanes, panelSize, width, target, stage);
+        for (int lane = 0; lane < lanes; lane += width, target += panelSize)
+        {
+            if (!Packing.LanesAreContiguous(m)) TransposePanel(m, row + lane, Math.Min(width, lanes - lane), column, depth, width, target, stage);
+            new Span<float>(target + (nint)filled * width, (pairs - filled) * width).Clear();
+        }
     }
 
     /// <summary>The numbers of a lane lie one after another, as pairs already or after rounding.</summary>
@@ -44,9 +46,8 @@ internal static unsafe class PairPacking
     }
 
     /// <summary>The lanes of one k are contiguous: those of two are interleaved, in whole panels at once.</summary>
-    private static void CopyLanes(Matrix m, nint row, int depth, nint column, int lanes, int width, float* target, float* stage)
+    private static void CopyLanes(Matrix m, nint row, int depth, nint column, int lanes, nint panelSize, int width, float* target, float* stage)
     {
-        nint panelSize = (nint)(depth + 1) / 2 * width;
         bool isPairs = m.Type == DType.BFloat16 && m.ColumnStride == 1;
         var cut = PairConversion.Cut(isPairs ? DType.BFloat16 : DType.Float32, width);
         for (int k = 0; k < depth; k += 2, target += width)
@@ -70,7 +71,7 @@ internal static unsafe class PairPacking
     }
 
     /// <summary>Part of a row as binary32, in its place or in <paramref name="values"/>.</summary>
-    private static float* Row(in Matrix m, nint row, nint column, int count, float* values)
+    internal static float* Row(in Matrix m, nint row, nint column, int count, float* values)
     {
         if (m.Type == DType.Float32 && m.ColumnStride == 1) return (float*)m.At(row, column);
         Elements.Load(m, row, column, count, values, InstructionSet.Avx512);

@@ -16,6 +16,9 @@ internal enum Arithmetic
     /// <see cref="CodeExtension.BFloat16"/>.
     /// </summary>
     BFloat16,
+
+    /// <summary>The same by <see cref="TileKernel"/>, with sums in yet another order. Needs <see cref="CodeExtension.Amx"/>.</summary>
+    BFloat16Tiles,
 }
 
 /// <summary>
@@ -61,6 +64,9 @@ internal readonly unsafe struct Product
     /// <summary>The longest block of k, in packed elements: a panel of A of this depth stays in the first-level cache.</summary>
     private const int MaxDepth = 384;
 
+    /// <summary>The same in columns for <see cref="TileKernel"/>, whose panels are 32 rows high.</summary>
+    public const int MaxTileDepth = 512;
+
     public readonly Matrix A, Right, C;
     public readonly InstructionSet Isa;
     public readonly TileShape Shape;
@@ -85,14 +91,16 @@ internal readonly unsafe struct Product
         Arithmetic = arithmetic;
         Shape = isa switch
         {
+            _ when arithmetic == Arithmetic.BFloat16Tiles => new(TileKernel.Size, TileKernel.Size),
             InstructionSet.Avx512 => new(12, 2 * Lanes512.Count),
             InstructionSet.Avx2 => new(4, 3 * Lanes256.Count),
             _ => new(4, 3 * Lanes128.Count),
         };
-        // Equal blocks, a function of K alone. Even, so that a block begins with a whole byte of 4-bit weights.
-        int maxDepth = arithmetic == Arithmetic.BFloat16 ? 2 * MaxDepth : MaxDepth;
+        // Equal blocks, a function of K alone. Even, so that a block begins with a whole byte of 4-bit weights, or as many as a tile takes at once.
+        int maxDepth = arithmetic switch { Arithmetic.BFloat16 => 2 * MaxDepth, Arithmetic.BFloat16Tiles => MaxTileDepth, _ => MaxDepth };
         DepthBlocks = Math.Max(1, (a.Columns + maxDepth - 1) / maxDepth);
-        depth = ((a.Columns + DepthBlocks - 1) / DepthBlocks + 1) & ~1;
+        int unit = arithmetic == Arithmetic.BFloat16Tiles ? 2 * TileKernel.StepPairs : 2;
+        depth = ((a.Columns + DepthBlocks - 1) / DepthBlocks + unit - 1) / unit * unit;
     }
 
     public int DepthBlocks { get; }
@@ -132,7 +140,8 @@ internal readonly unsafe struct Product
     {
         nint panelSize = (nint)Shape.Rows * step.PackedDepth;
         float* left = scratch.Left((nint)(rows + Shape.Rows) * step.PackedDepth), tile = scratch.Tile;
-        Pack(A, row, rows, step, Shape.Rows, left, scratch.Stage);
+        if (Arithmetic == Arithmetic.BFloat16Tiles) TilePacking.Pack(A, row, rows, step.K, step.Depth, step.PackedDepth, left, scratch.Stage);
+        else Pack(A, row, rows, step, Shape.Rows, left, scratch.Stage);
 
         bool isDirect = TryStoreDirectly(step, out PairStore store);
         for (int start = first; start < last; start += PanelsAtOnce)
@@ -150,8 +159,9 @@ internal readonly unsafe struct Product
                         MultiplyPairs(step, store, panelOfA, panel, row + r);
                         continue;
                     }
-                    MultiplyTile(step.PackedDepth, panelOfA, RightPanel(step, panel), tile);
-                    StoreTile(step, tile, row + r, Math.Min(Shape.Rows, rows - r), column);
+                    int tileRows = Math.Min(Shape.Rows, rows - r);
+                    MultiplyTile(step.PackedDepth, panelOfA, RightPanel(step, panel), tileRows, tile);
+                    StoreTile(step, tile, row + r, tileRows, column);
                 }
             }
         }
@@ -162,32 +172,41 @@ internal readonly unsafe struct Product
     {
         float added = step.IsFirst ? beta : 1;
         store = (added != 0 ? PairStore.Add : 0) | (step.IsLast && bias is not null ? PairStore.Bias : 0) | (C.Type == DType.BFloat16 ? PairStore.Narrow : 0);
-        return Arithmetic == Arithmetic.BFloat16 && (C.Type == DType.Float32 ? added is 0 or 1 : C.Type == DType.BFloat16 && step.IsFirst && step.IsLast);
+        return Arithmetic != Arithmetic.Float32 && (C.Type == DType.Float32 ? added is 0 or 1 : C.Type == DType.BFloat16 && step.IsFirst && step.IsLast);
     }
 
     private void MultiplyPairs(in Step step, PairStore store, float* panelOfA, int panel, int row)
     {
         int column = step.Column + panel * Shape.Columns;
         var target = new PairTarget { C = C.At(row, column), Stride = C.RowStride * C.ElementBits / 8, Bias = bias + column, Alpha = alpha };
-        PairKernel.Get(store)(step.PackedDepth, panelOfA, RightPanel(step, panel), &target);
+        KernelOfPairs(store)(step.PackedDepth, panelOfA, RightPanel(step, panel), &target);
     }
 
-    private int PackedDepth(int depth) => Arithmetic == Arithmetic.BFloat16 ? (depth + 1) / 2 : depth;
+    private delegate* unmanaged[SuppressGCTransition]<nint, float*, float*, PairTarget*, void> KernelOfPairs(PairStore store) =>
+        Arithmetic == Arithmetic.BFloat16Tiles ? TileKernel.Get(store) : PairKernel.Get(store);
+
+    private int PackedDepth(int depth) => Arithmetic switch
+    {
+        Arithmetic.BFloat16 => (depth + 1) / 2,
+        Arithmetic.BFloat16Tiles => (depth + 2 * TileKernel.StepPairs - 1) / (2 * TileKernel.StepPairs) * TileKernel.StepPairs,
+        _ => depth,
+    };
 
     private float* RightPanel(in Step step, int panel) => step.Right + (nint)panel * Shape.Columns * step.PackedDepth;
 
     private void Pack(in Matrix m, int row, int lanes, in Step step, int width, float* target, float* stage)
     {
-        if (Arithmetic == Arithmetic.BFloat16) PairPacking.Pack(m, row, lanes, step.K, step.Depth, width, target, stage);
+        if (Arithmetic != Arithmetic.Float32) PairPacking.Pack(m, row, lanes, step.K, step.Depth, step.PackedDepth, width, target, stage);
         else Packing.Pack(m, row, lanes, step.K, step.Depth, width, target, stage, Isa);
     }
 
-    private void MultiplyTile(nint depth, float* a, float* b, float* tile)
+    private void MultiplyTile(nint depth, float* a, float* b, int rows, float* tile)
     {
-        if (Arithmetic == Arithmetic.BFloat16)
+        if (Arithmetic != Arithmetic.Float32)
         {
             var target = new PairTarget { C = tile, Stride = Shape.Columns * sizeof(float), Alpha = 1 };
-            PairKernel.Get(PairStore.None)(depth, a, b, &target);
+            bool isHalf = Arithmetic == Arithmetic.BFloat16Tiles && rows <= Shape.Rows / 2;
+            (isHalf ? TileKernel.GetUpperHalf() : KernelOfPairs(PairStore.None))(depth, a, b, &target);
             return;
         }
         switch (Isa)

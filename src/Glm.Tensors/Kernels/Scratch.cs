@@ -9,7 +9,7 @@ namespace Glm.Tensors;
 internal sealed unsafe class Scratch : IDisposable
 {
     /// <summary>Floats of a tile of sums, the largest of all microkernels.</summary>
-    public const int TileSize = 16 * 32;
+    public const int TileSize = 32 * 32;
 
     private readonly AlignedBuffer tile = new();
     private readonly AlignedBuffer left = new();

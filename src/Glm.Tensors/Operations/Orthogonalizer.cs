@@ -14,7 +14,7 @@ public sealed unsafe class Orthogonalizer(Workers workers)
     // The quintic a x + b x^3 + c x^5, whose iteration brings 0 < x <= 1 near 1 fastest; it stays between about 0.7 and 1.2.
     private const float A = 3.4445f, B = -4.7750f, C = 2.0315f;
 
-    private static readonly Arithmetic Products = Isa.Extension >= CodeExtension.BFloat16 ? Arithmetic.BFloat16 : Arithmetic.Float32;
+    private static readonly Arithmetic Products = Context.ArithmeticOf(DType.BFloat16);
 
     private Tensor? _matrix, _next, _square, _polynomial;
 

@@ -52,9 +52,12 @@ internal readonly unsafe struct PanelProduct
         tiles = (x.Rows + InputTile.MaxRows - 1) / InputTile.MaxRows;
         tileRows = tiles == 0 ? 0 : (x.Rows + tiles - 1) / tiles;
         if (extension < CodeExtension.Vnni || tiles == 0) return;
-        wholeTile = VnniPanelKernels.Get(ShapeOf(0));
-        lastTile = VnniPanelKernels.Get(ShapeOf(tiles - 1));
+        wholeTile = Generated(ShapeOf(0), extension);
+        lastTile = Generated(ShapeOf(tiles - 1), extension);
     }
+
+    private static delegate* unmanaged<PanelTask*, void> Generated(in PanelKernelShape shape, CodeExtension extension) =>
+        extension >= CodeExtension.Amx && shape.Tile.Rows >= AmxPanelKernels.MinRows ? AmxPanelKernels.Get(shape) : VnniPanelKernels.Get(shape);
 
     /// <summary>Computes it.</summary>
     public void Run(Workers workers)
