@@ -107,10 +107,11 @@ public sealed class Trainer : IDisposable
     }
 
     /// <summary>Trains to the end, or until cancelled: then the step under way is finished and a checkpoint saved before this returns.</summary>
-    /// <exception cref="GlmException">A loss or gradient is not a number, or a file cannot be written; the last checkpoint stays valid.</exception>
+    /// <exception cref="GlmException">Another process trains in the folder, a loss or gradient is not a number, or a file cannot be written; the last checkpoint stays valid.</exception>
     public void Run(IProgress<StepLog>? progress, CancellationToken cancellation)
     {
         string folder = _config.Resolve(_config.Output);
+        using var only = _layout.IsFirst ? RunLock.Take(folder) : null;
         var log = _layout.IsFirst ? new RunLog(Path.Combine(folder, RunLog.FileName), _state.Step) : null;
         var events = _layout.IsFirst ? new RunEvents(Path.Combine(folder, RunEvents.FileName)) : null;
         using var board = _layout.IsFirst ? new TensorBoardLog(Path.Combine(folder, "tensorboard"), _state.Step) : null;

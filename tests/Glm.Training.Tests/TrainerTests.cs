@@ -27,6 +27,28 @@ public sealed class TrainerTests
         Assert.InRange(trainer.Validate()[0], 0, before - 1);
     }
 
+    [Fact]
+    public void A_folder_is_trained_in_by_one_run_at_a_time()
+    {
+        using var run = new TinyRun();
+        using var workers = new Workers(1);
+        using var trainer = new Trainer(run.Config, workers);
+        string? refused = null, before = null, after = null;
+        trainer.Run(new Report(step =>
+        {
+            if (step.Step != 3) return;
+            using var second = new Trainer(run.Config, workers);
+            before = File.ReadAllText(run.In(Path.Combine("run", RunLog.FileName)));
+            refused = Assert.Throws<GlmException>(() => second.Run(null, default)).Message;
+            after = File.ReadAllText(run.In(Path.Combine("run", RunLog.FileName)));
+        }), default);
+        Assert.Contains("the only one who trains in this folder", refused);
+        Assert.Equal(before, after);
+        using var third = new Trainer(run.Config, workers);
+        third.Resume(message => Assert.Fail(message));
+        third.Run(null, default);
+    }
+
     [Theory]
     [InlineData(1)]
     [InlineData(3)]
