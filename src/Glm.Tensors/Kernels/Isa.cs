@@ -42,7 +42,7 @@ public static class Isa
     /// <exception cref="GlmException"><c>GLM_ISA</c> names a set that is unknown or that this machine lacks.</exception>
     public static InstructionSet Current => Chosen.Value;
 
-    /// <summary>What code is generated for: the most that this machine has, unless <c>GLM_ISA</c> names a set without it.</summary>
+    /// <summary>What code is generated for: the most that this machine has short of AMX, unless <c>GLM_ISA</c> names another set.</summary>
     public static CodeExtension Extension => ChosenExtension.Value;
 
     /// <summary>What the kernels of this process use, as <c>GLM_ISA</c> would name it.</summary>
@@ -65,7 +65,10 @@ public static class Isa
     }
 
     private static CodeExtension ChooseExtension(string? wanted) =>
-        string.IsNullOrEmpty(wanted) ? Extensions.LastOrDefault() : Extensions.FirstOrDefault(extension => Name(extension) == wanted);
+        string.IsNullOrEmpty(wanted) ? Extensions.LastOrDefault(IsDefault) : Extensions.FirstOrDefault(extension => Name(extension) == wanted);
+
+    /// <summary>AMX has to be asked for: its kernels were checked in an emulator alone, and nobody has measured them.</summary>
+    private static bool IsDefault(CodeExtension extension) => extension != CodeExtension.Amx;
 
     /// <summary>What code can be generated for on this machine, the most last.</summary>
     private static IEnumerable<CodeExtension> Extensions
