@@ -14,13 +14,13 @@ internal static unsafe class GeneratedCode
     /// <summary>The same of a call of <see cref="BFloat16Loop"/>.</summary>
     public const double BFloat16Operations = Rounds * 10.0 * 32 * 2;
 
-    private static readonly Lazy<nint> Vnni = new(() => Place(MakeLoop((a, chain) => a.vpdpbusd(chain, zmm31, zmm31))));
-
     /// <summary>The same of a call of <see cref="TileLoop"/>.</summary>
     public const double TileOperations = Rounds * 4.0 * 16 * 16 * 32 * 2;
 
     /// <summary>The same of a call of <see cref="ByteTileLoop"/>.</summary>
     public const double ByteTileOperations = 2 * TileOperations;
+
+    private static readonly Lazy<nint> Vnni = new(() => Place(MakeLoop((a, chain) => a.vpdpbusd(chain, zmm31, zmm31))));
 
     private static readonly Lazy<nint> BFloat16 = new(() => Place(MakeLoop((a, chain) => a.vdpbf16ps(chain, zmm31, zmm31))));
 

@@ -1,14 +1,13 @@
-using System.Collections.Concurrent;
 using Iced.Intel;
 using static Iced.Intel.AssemblerRegisters;
 
 namespace Glm.Tensors;
 
 /// <summary>
-/// Panel kernels generated for AMX (TDPBSUD), one per <see cref="PanelKernelShape"/>, made when first asked for. They compute what <see cref="PanelKernel"/> does.
+/// Panel kernels generated for AMX (TDPBSUD). They compute what <see cref="PanelKernel"/> does.
 /// <para>
 /// A block of a panel is a tile as it lies, 8 rows of 16 times 4 bytes, and so are the 32 inputs of the rows of <see cref="InputTile"/>: one instruction sums up all
-/// products of a block, in half of the time that VNNI takes with 16 rows, and scaling the sums takes longer than that. Nibbles and sums pass through the stack.
+/// products of a block; scaling the sums is then most of the instructions. Nibbles and sums pass through the stack.
 /// </para>
 /// </summary>
 internal static unsafe class AmxPanelKernels
@@ -18,7 +17,8 @@ internal static unsafe class AmxPanelKernels
 
     private const int Vectors = PanelLayout.BlockInputs / 4, VectorBytes = 64, NibbleBytes = Vectors * VectorBytes, SumBytes = InputTile.MaxRows * VectorBytes;
 
-    private static readonly ConcurrentDictionary<PanelKernelShape, nint> Made = new();
+    /// <summary>The kernels.</summary>
+    public static GeneratedPanelKernels Kernels { get; } = new(shape => Generate(shape));
 
     // The registers of a kernel. Totals stay in the upper sixteen.
     private static readonly AssemblerRegister64 Weights = rsi, Inputs = rcx, Blocks = r8, Totals = r9, TotalsStride = r10, LineStride = rax, InputStride = rdx;
@@ -30,13 +30,6 @@ internal static unsafe class AmxPanelKernels
     // Tiles: products of each plane, inputs of each plane, weights.
     private static readonly AssemblerRegisterTMM[] Products = [tmm0, tmm1], Planes = [tmm2, tmm3];
     private static readonly AssemblerRegisterTMM Block = tmm4;
-
-    /// <summary>The kernel of a shape.</summary>
-    public static delegate* unmanaged<PanelTask*, void> Get(in PanelKernelShape shape)
-    {
-        if (!Made.TryGetValue(shape, out nint kernel)) kernel = Made.GetOrAdd(shape, made => GeneratedCode.Place(Generate(made)));
-        return (delegate* unmanaged<PanelTask*, void>)kernel;
-    }
 
     private static Assembler Generate(PanelKernelShape shape)
     {

@@ -57,7 +57,7 @@ internal readonly unsafe struct PanelProduct
     }
 
     private static delegate* unmanaged<PanelTask*, void> Generated(in PanelKernelShape shape, CodeExtension extension) =>
-        extension >= CodeExtension.Amx && shape.Tile.Rows >= AmxPanelKernels.MinRows ? AmxPanelKernels.Get(shape) : VnniPanelKernels.Get(shape);
+        extension >= CodeExtension.Amx && shape.Tile.Rows >= AmxPanelKernels.MinRows ? AmxPanelKernels.Kernels.Get(shape) : VnniPanelKernels.Kernels.Get(shape);
 
     /// <summary>Computes it.</summary>
     public void Run(Workers workers)

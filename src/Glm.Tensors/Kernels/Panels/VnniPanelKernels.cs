@@ -1,11 +1,10 @@
-using System.Collections.Concurrent;
 using Iced.Intel;
 using static Iced.Intel.AssemblerRegisters;
 
 namespace Glm.Tensors;
 
 /// <summary>
-/// Panel kernels generated for AVX-512 VNNI, one per <see cref="PanelKernelShape"/>, made when first asked for. They compute what <see cref="PanelKernel"/> does.
+/// Panel kernels generated for AVX-512 VNNI. They compute what <see cref="PanelKernel"/> does.
 /// <para>
 /// The eight vectors of a block of weights are unpacked into registers once and multiplied by the inputs of every row of the tile, which the multiplier
 /// reads from memory, four bytes for all lanes. Rows are done a few at a time, so that their chains of additions overlap.
@@ -18,7 +17,8 @@ internal static unsafe class VnniPanelKernels
     /// <summary>How far ahead weights are fetched: some blocks, so that memory answers in time.</summary>
     private const int FetchAhead = 2048;
 
-    private static readonly ConcurrentDictionary<PanelKernelShape, nint> Made = new();
+    /// <summary>The kernels.</summary>
+    public static GeneratedPanelKernels Kernels { get; } = new(shape => Generate(shape));
 
     // The registers of a kernel. Sums stay in the upper sixteen.
     private static readonly AssemblerRegister64 Weights = rsi, Inputs = rcx, Blocks = r8, Sums = r9, SumsStride = r10;
@@ -27,13 +27,6 @@ internal static unsafe class VnniPanelKernels
     private static readonly AssemblerRegisterZMM[] Chains = [zmm10, zmm11, zmm12, zmm13, zmm14, zmm15];
     private static readonly AssemblerRegisterZMM[] Totals =
         [zmm16, zmm17, zmm18, zmm19, zmm20, zmm21, zmm22, zmm23, zmm24, zmm25, zmm26, zmm27, zmm28, zmm29, zmm30, zmm31];
-
-    /// <summary>The kernel of a shape.</summary>
-    public static delegate* unmanaged<PanelTask*, void> Get(in PanelKernelShape shape)
-    {
-        if (!Made.TryGetValue(shape, out nint kernel)) kernel = Made.GetOrAdd(shape, made => GeneratedCode.Place(Generate(made)));
-        return (delegate* unmanaged<PanelTask*, void>)kernel;
-    }
 
     private static Assembler Generate(PanelKernelShape shape)
     {
