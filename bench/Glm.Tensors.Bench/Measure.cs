@@ -67,6 +67,29 @@ internal sealed unsafe class Measure(Workers workers, InstructionSet isa, double
         return (time, packed[0].Bytes);
     }
 
+    /// <summary>
+    /// 10^9 operations and bytes of keys and values per second, where <paramref name="tokens"/> new ones attend to themselves and <paramref name="past"/> tokens: 16 heads of 128 elements that
+    /// share two of keys and values, as many layers in turn as fill 256 MB.
+    /// </summary>
+    public (double Operations, double Bytes) Attention(DType cacheType, int tokens, int past)
+    {
+        HeadLayout layout = HeadLayout.Blocked(16, 2, 128);
+        int pageCount = (past + tokens + CachedAttentionOperation.PageTokens - 1) / CachedAttentionOperation.PageTokens;
+        long bytes = CachedAttentionOperation.TokenBytes(cacheType, layout) * (past + tokens);
+        Tensor[] layers = [.. Enumerable.Range(0, (int)Math.Max(1, (256L << 20) / bytes)).Select(_ => CachedAttentionOperation.NewPages(cacheType, pageCount, layout))];
+        Tensor qkv = Tensor.From([.. Enumerable.Range(0, tokens * 20 * 128).Select(i => i % 17 / 8f - 1)], tokens, 20 * 128);
+        var context = new Context(workers);
+        CachedSequence[] sequences = [new(0, tokens, past, 0, [.. Enumerable.Range(0, pageCount)])];
+        int layer = 0;
+        double time = Best(() =>
+        {
+            context.CachedAttention(qkv, layout, layers[layer++ % layers.Length], sequences);
+            context.Reset();
+        });
+        double pairs = (double)tokens * past + tokens * (tokens + 1.0) / 2;
+        return (4 * pairs * layout.Heads * layout.HeadSize / time / 1e9, bytes / time / 1e9);
+    }
+
     public void Dispose() => Free();
 
     private double Best(Action run)

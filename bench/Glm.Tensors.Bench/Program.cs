@@ -1,5 +1,5 @@
 // Holds the kernels of Glm.Tensors against what the machine can do, measured in the same run.
-//   dotnet run -c Release --project bench/Glm.Tensors.Bench [--threads N] [--seconds S] [--packed | --dense] [--json]
+//   dotnet run -c Release --project bench/Glm.Tensors.Bench [--threads N] [--seconds S] [--dense | --packed | --attention] [--json]
 
 using System.Globalization;
 using System.Text.Json;
@@ -18,14 +18,23 @@ double bfloat16Peak = Isa.HasBFloat16 ? Machine.ProductPeak(workers, Arithmetic.
 var products = new List<(string Name, Arithmetic Arithmetic, int Threads, double Rate)>();
 var streaming = new List<(string Name, double Rate)>();
 
-if (!args.Contains("--packed"))
+bool all = !args.Any(arg => arg is "--dense" or "--packed" or "--attention");
+var attention = new List<(string Name, double Operations, double Bandwidth)>();
+if (all || args.Contains("--attention"))
+    foreach (DType type in new[] { DType.BFloat16, DType.Int8, DType.Float32 })
+        foreach ((int tokens, int past) in new[] { (1, 512), (1, 4096), (1, 32000), (4, 4096), (512, 0), (512, 4096) })
+        {
+            (double operations, double bandwidth) = measure.Attention(type, tokens, past);
+            attention.Add(($"attention of {tokens} to {past} + {tokens}, {type}", operations, bandwidth));
+        }
+if (all || args.Contains("--dense"))
 {
     Dense(Arithmetic.Float32);
     if (Isa.HasBFloat16) Dense(Arithmetic.BFloat16);
     FewRows();
 }
 var packed = new List<(string Name, double Bandwidth, double Operations)>();
-foreach (DType type in args.Contains("--dense") ? [] : new[] { DType.Q4_0, DType.Q8_0, DType.Int4, DType.Int8 })
+foreach (DType type in !all && !args.Contains("--packed") ? [] : new[] { DType.Q4_0, DType.Q8_0, DType.Int4, DType.Int8 })
     foreach (int bits in new[] { 8, 16 })
         foreach (int rows in new[] { 1, 4, 16, 512 })
         {
@@ -78,6 +87,8 @@ void PrintTable()
     Console.WriteLine($"{Isa.Name(isa)}, {threads} threads: {peak:F1} GFLOP/s of FMA, {bfloat16Peak:F1} of bfloat16, {read:F1} GB/s of reading");
     foreach (var entry in products) Console.WriteLine($"{entry.Arithmetic,-9} {entry.Name,-36} {entry.Rate,8:F1} GFLOP/s {Share(entry),6:P0}");
     foreach ((string name, double rate) in streaming) Console.WriteLine($"{name,-36} {rate,8:F1} GB/s    {rate / read,6:P0}");
+    foreach ((string name, double operations, double bandwidth) in attention)
+        Console.WriteLine($"{name,-50} {bandwidth,8:F1} GB/s {bandwidth / read,6:P0} {operations,8:F1} GFLOP/s {operations / peak,6:P0}");
     Console.WriteLine($"{Isa.CurrentName}: {integerPeak:F1} Gop/s");
     foreach ((string name, double bandwidth, double operations) in packed)
         Console.WriteLine($"{name,-50} {bandwidth,8:F1} GB/s {bandwidth / read,6:P0} {operations,8:F1} Gop/s {operations / integerPeak,6:P0}");
@@ -91,6 +102,7 @@ void PrintJson() => Console.WriteLine(JsonSerializer.Serialize(new
     bfloat16_gflop_s = bfloat16Peak,
     read_gb_s = read,
     products = products.Select(entry => new { name = entry.Name, arithmetic = entry.Arithmetic.ToString(), threads = entry.Threads, gflop_s = entry.Rate, share = Share(entry) }),
+    attention = attention.Select(entry => new { name = entry.Name, gb_s = entry.Bandwidth, bandwidth_share = entry.Bandwidth / read, gflop_s = entry.Operations, share = entry.Operations / peak }),
     integer_gop_s = integerPeak,
     packed = packed.Select(entry => new { name = entry.Name, gb_s = entry.Bandwidth, bandwidth_share = entry.Bandwidth / read, gop_s = entry.Operations, share = entry.Operations / integerPeak }),
     few_rows = streaming.Select(entry => new { name = entry.Name, gb_s = entry.Rate, share = entry.Rate / read }),

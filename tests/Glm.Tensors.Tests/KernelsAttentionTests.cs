@@ -92,7 +92,7 @@ public sealed unsafe class KernelsAttentionTests
                     {
                         float* found = memory.Floats(count * stride);
                         new Span<float>(start, count * stride).CopyTo(new Span<float>(found, count * stride));
-                        WeightedRows.Add(w, weightStride, count, x, type, depth, found, stride, n, isa);
+                        WeightedRows.Add(w, weightStride, count, x, type, depth, found, stride, n, x, isa);
                         Assert.Equal(expected, new Span<float>(found, count * stride).ToArray());
                     }
                 }

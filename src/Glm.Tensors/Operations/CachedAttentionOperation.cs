@@ -34,7 +34,7 @@ public static unsafe class CachedAttentionOperation
     private const int BlockQueries = 4 * AttentionTile.Lanes;
 
     /// <summary>Up to so many queries of a sequence and group go through the pages one by one.</summary>
-    private const int FewQueries = 16;
+    private const int FewQueries = 32;
 
     /// <summary>Pages of a part of the past, where queries are few.</summary>
     private const int PartPages = 16;

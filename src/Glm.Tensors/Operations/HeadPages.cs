@@ -79,7 +79,8 @@ internal readonly unsafe struct HeadPages(Tensor pages, HeadLayout layout)
     public void Score(in CachedSequence sequence, int token, int group, float* queries, int count, float* scores)
     {
         WeightedRows.Add(
-            queries, layout.HeadSize, count, Keys(sequence, token, group), pages.Type, layout.HeadSize, scores, PageTokens, PageTokens, Isa.Current);
+            queries, layout.HeadSize, count, Keys(sequence, token, group), pages.Type, layout.HeadSize, scores, PageTokens, PageTokens,
+            Keys(sequence, Next(sequence, token), group), Isa.Current);
         for (int row = 0; row < count && IsInt8; row++) Vectors.Multiply(KeyScales(sequence, token, group), scores + row * PageTokens, PageTokens);
     }
 
@@ -87,8 +88,12 @@ internal readonly unsafe struct HeadPages(Tensor pages, HeadLayout layout)
     public void AddWeightedValues(in CachedSequence sequence, int token, int tokens, int group, float* weights, int count, float* sums, nint stride)
     {
         for (int row = 0; row < count && IsInt8; row++) Vectors.Multiply(ValueScales(sequence, token, group), weights + row * PageTokens, tokens);
-        WeightedRows.Add(weights, PageTokens, count, Values(sequence, token, group), pages.Type, tokens, sums, stride, layout.HeadSize, Isa.Current);
+        WeightedRows.Add(
+            weights, PageTokens, count, Values(sequence, token, group), pages.Type, tokens, sums, stride, layout.HeadSize, Values(sequence, Next(sequence, token), group), Isa.Current);
     }
+
+    /// <summary>A token of the next page, if there is one.</summary>
+    private static int Next(in CachedSequence sequence, int token) => token + PageTokens < sequence.Total ? token + PageTokens : token;
 
     private float* Read(byte* source, int tokens, float* scratch)
     {

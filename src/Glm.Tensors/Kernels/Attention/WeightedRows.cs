@@ -1,15 +1,17 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Glm.Tensors;
 
 /// <summary>
 /// Sums of rows of a page times weights: the scores of a few queries, whose elements are the weights of the keys' rows, and their sums of values. Elements
-/// become float32 in registers, once for four queries, so that a page is read where it lies.
+/// become float32 in registers, once for eight queries or four, so that a page is read where it lies, and what is read next is asked for meanwhile: pages lie apart, which
+/// the processor's own guesses do not see.
 /// </summary>
 internal static unsafe class WeightedRows
 {
-    private const int Together = 4;
+    private const int CacheLine = 64;
 
     /// <summary>
     /// y[r, i] += sum over j of w[r, j] x[j, i] for x <c>[depth, n]</c>: each sum by fused multiply-add with j ascending from zero. Bytes count as the integers that they are.
@@ -23,45 +25,93 @@ internal static unsafe class WeightedRows
     /// <param name="y">Sums.</param>
     /// <param name="stride">From one row of sums to the next.</param>
     /// <param name="n">Columns of x and y.</param>
+    /// <param name="next">An x of the same size to be brought nearer.</param>
     /// <param name="isa">Vectors to use.</param>
-    public static void Add(float* w, nint weightStride, int count, byte* x, DType type, int depth, float* y, nint stride, int n, InstructionSet isa)
+    public static void Add(float* w, nint weightStride, int count, byte* x, DType type, int depth, float* y, nint stride, int n, byte* next, InstructionSet isa)
     {
         switch (isa)
         {
-            case InstructionSet.Avx512: Add<Vector512<float>, Lanes512>(w, weightStride, count, x, type, depth, y, stride, n); break;
-            case InstructionSet.Avx2: Add<Vector256<float>, Lanes256>(w, weightStride, count, x, type, depth, y, stride, n); break;
-            default: Add<Vector128<float>, Lanes128>(w, weightStride, count, x, type, depth, y, stride, n); break;
+            case InstructionSet.Avx512: Add<Vector512<float>, Lanes512>(w, weightStride, count, x, type, depth, y, stride, n, next); break;
+            case InstructionSet.Avx2: Add<Vector256<float>, Lanes256>(w, weightStride, count, x, type, depth, y, stride, n, next); break;
+            default: Add<Vector128<float>, Lanes128>(w, weightStride, count, x, type, depth, y, stride, n, next); break;
         }
     }
 
-    private static void Add<V, L>(float* w, nint weightStride, int count, byte* x, DType type, int depth, float* y, nint stride, int n)
+    private static void Add<V, L>(float* w, nint weightStride, int count, byte* x, DType type, int depth, float* y, nint stride, int n, byte* next)
         where V : struct where L : struct, ILanes<V>
     {
+        nint ahead = (nint)(next - x);
         switch (type)
         {
-            case DType.Float32: Add<V, L, Float32Element<V, L>>(w, weightStride, count, x, depth, y, stride, n); break;
-            case DType.BFloat16: Add<V, L, BFloat16Element<V, L>>(w, weightStride, count, x, depth, y, stride, n); break;
-            case DType.Float16: Add<V, L, HalfElement<V, L>>(w, weightStride, count, x, depth, y, stride, n); break;
-            case DType.Int8: Add<V, L, Int8Element<V, L>>(w, weightStride, count, x, depth, y, stride, n); break;
+            case DType.Float32: Add<V, L, Float32Element<V, L>>(w, weightStride, count, x, depth, y, stride, n, ahead); break;
+            case DType.BFloat16: Add<V, L, BFloat16Element<V, L>>(w, weightStride, count, x, depth, y, stride, n, ahead); break;
+            case DType.Float16: Add<V, L, HalfElement<V, L>>(w, weightStride, count, x, depth, y, stride, n, ahead); break;
+            case DType.Int8: Add<V, L, Int8Element<V, L>>(w, weightStride, count, x, depth, y, stride, n, ahead); break;
             default: throw new ArgumentException($"keys and values are not stored as {type}");
         }
     }
 
-    private static void Add<V, L, E>(float* w, nint weightStride, int count, byte* x, int depth, float* y, nint stride, int n)
+    private static void Add<V, L, E>(float* w, nint weightStride, int count, byte* x, int depth, float* y, nint stride, int n, nint ahead)
         where V : struct where L : struct, ILanes<V> where E : struct, IElement<V>
     {
-        int row = 0, pairs = n - n % (2 * L.Count);
-        for (; row + Together <= count; row += Together, w += Together * weightStride, y += Together * stride)
+        int pairs = n - n % (2 * L.Count), together;
+        for (; count > 0; count -= together, w += together * weightStride, y += together * stride, ahead = 0)
         {
-            Add4x2<V, L, E>(w, weightStride, x, depth, y, stride, n, pairs);
-            for (int rest = 0; rest < Together && pairs < n; rest++) AddRow<V, L, E>(w + rest * weightStride, x, depth, y + rest * stride, n, pairs);
+            together = count >= 8 && L.Count == Lanes512.Count ? 8 : count >= 4 ? 4 : 1;
+            int end = together == 1 ? 0 : pairs;
+            if (together == 8) Add8x2<V, L, E>(w, weightStride, x, depth, y, stride, n, end, ahead);
+            else if (together == 4) Add4x2<V, L, E>(w, weightStride, x, depth, y, stride, n, end, ahead);
+            for (int row = 0; row < together && end < n; row++) AddRow<V, L, E>(w + row * weightStride, x, depth, y + row * stride, n, end, ahead);
         }
-        for (; row < count; row++, w += weightStride, y += stride) AddRow<V, L, E>(w, x, depth, y, n, 0);
+    }
+
+    /// <summary>Eight rows by pairs of vectors, columns [0, <paramref name="end"/>): sixteen sums at a time, for 32 registers.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Add8x2<V, L, E>(float* w, nint weightStride, byte* x, int depth, float* y, nint stride, int n, int end, nint ahead)
+        where V : struct where L : struct, ILanes<V> where E : struct, IElement<V>
+    {
+        nint stride3 = 3 * weightStride, stride5 = 5 * weightStride, stride7 = 7 * weightStride;
+        for (int i = 0; i < end; i += 2 * L.Count)
+        {
+            V sum00 = default, sum01 = default, sum10 = default, sum11 = default, sum20 = default, sum21 = default, sum30 = default, sum31 = default;
+            V sum40 = default, sum41 = default, sum50 = default, sum51 = default, sum60 = default, sum61 = default, sum70 = default, sum71 = default;
+            nint at = i;
+            float* weights = w;
+            for (int j = 0; j < depth; j++, at += n, weights++)
+            {
+                Prefetch<V, L, E>(x, at, ahead);
+                V x0 = E.Load(x, at), x1 = E.Load(x, at + L.Count), weight = L.Create(weights[0]);
+                sum00 = L.Fma(weight, x0, sum00); sum01 = L.Fma(weight, x1, sum01);
+                weight = L.Create(weights[weightStride]);
+                sum10 = L.Fma(weight, x0, sum10); sum11 = L.Fma(weight, x1, sum11);
+                weight = L.Create(weights[2 * weightStride]);
+                sum20 = L.Fma(weight, x0, sum20); sum21 = L.Fma(weight, x1, sum21);
+                weight = L.Create(weights[stride3]);
+                sum30 = L.Fma(weight, x0, sum30); sum31 = L.Fma(weight, x1, sum31);
+                weight = L.Create(weights[4 * weightStride]);
+                sum40 = L.Fma(weight, x0, sum40); sum41 = L.Fma(weight, x1, sum41);
+                weight = L.Create(weights[stride5]);
+                sum50 = L.Fma(weight, x0, sum50); sum51 = L.Fma(weight, x1, sum51);
+                weight = L.Create(weights[2 * stride3]);
+                sum60 = L.Fma(weight, x0, sum60); sum61 = L.Fma(weight, x1, sum61);
+                weight = L.Create(weights[stride7]);
+                sum70 = L.Fma(weight, x0, sum70); sum71 = L.Fma(weight, x1, sum71);
+            }
+            float* target = y + i;
+            AddTo<V, L>(sum00, sum01, target);
+            AddTo<V, L>(sum10, sum11, target + stride);
+            AddTo<V, L>(sum20, sum21, target + 2 * stride);
+            AddTo<V, L>(sum30, sum31, target + 3 * stride);
+            AddTo<V, L>(sum40, sum41, target + 4 * stride);
+            AddTo<V, L>(sum50, sum51, target + 5 * stride);
+            AddTo<V, L>(sum60, sum61, target + 6 * stride);
+            AddTo<V, L>(sum70, sum71, target + 7 * stride);
+        }
     }
 
     /// <summary>Four rows by pairs of vectors, columns [0, <paramref name="end"/>): eight sums at a time.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Add4x2<V, L, E>(float* w, nint weightStride, byte* x, int depth, float* y, nint stride, int n, int end)
+    private static void Add4x2<V, L, E>(float* w, nint weightStride, byte* x, int depth, float* y, nint stride, int n, int end, nint ahead)
         where V : struct where L : struct, ILanes<V> where E : struct, IElement<V>
     {
         float* w1 = w + weightStride, w2 = w1 + weightStride, w3 = w2 + weightStride;
@@ -71,6 +121,7 @@ internal static unsafe class WeightedRows
             nint at = i;
             for (int j = 0; j < depth; j++, at += n)
             {
+                Prefetch<V, L, E>(x, at, ahead);
                 V x0 = E.Load(x, at), x1 = E.Load(x, at + L.Count), weight = L.Create(w[j]);
                 sum00 = L.Fma(weight, x0, sum00); sum01 = L.Fma(weight, x1, sum01);
                 weight = L.Create(w1[j]);
@@ -90,7 +141,7 @@ internal static unsafe class WeightedRows
 
     /// <summary>One row, columns from <paramref name="start"/> on.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void AddRow<V, L, E>(float* w, byte* x, int depth, float* y, int n, int start) where V : struct where L : struct, ILanes<V> where E : struct, IElement<V>
+    private static void AddRow<V, L, E>(float* w, byte* x, int depth, float* y, int n, int start, nint ahead) where V : struct where L : struct, ILanes<V> where E : struct, IElement<V>
     {
         int i = start;
         for (; i + 4 * L.Count <= n; i += 4 * L.Count)
@@ -99,6 +150,8 @@ internal static unsafe class WeightedRows
             nint at = i;
             for (int j = 0; j < depth; j++, at += n)
             {
+                Prefetch<V, L, E>(x, at, ahead);
+                Prefetch<V, L, E>(x, at + 2 * L.Count, ahead);
                 V weight = L.Create(w[j]);
                 sum0 = L.Fma(weight, E.Load(x, at), sum0);
                 sum1 = L.Fma(weight, E.Load(x, at + L.Count), sum1);
@@ -129,9 +182,21 @@ internal static unsafe class WeightedRows
         L.Store(L.Add(L.Load(target + L.Count), second), target + L.Count);
     }
 
+    /// <summary>Asks for the memory <paramref name="ahead"/> of two vectors of elements.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Prefetch<V, L, E>(byte* x, nint at, nint ahead) where V : struct where L : struct, ILanes<V> where E : struct, IElement<V>
+    {
+        if (!Sse.IsSupported) return;
+        byte* address = x + at * E.Bytes + ahead;
+        Sse.Prefetch1(address);
+        if (2 * L.Count * E.Bytes > CacheLine) Sse.Prefetch1(address + CacheLine);
+    }
+
     /// <summary>A type of stored elements.</summary>
     private interface IElement<V> where V : struct
     {
+        static abstract int Bytes { get; }
+
         static abstract V Load(byte* x, nint index);
 
         static abstract float LoadOne(byte* x, nint index);
@@ -139,6 +204,8 @@ internal static unsafe class WeightedRows
 
     private readonly struct Float32Element<V, L> : IElement<V> where V : struct where L : struct, ILanes<V>
     {
+        public static int Bytes => sizeof(float);
+
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static V Load(byte* x, nint index) => L.Load((float*)x + index);
 
@@ -147,6 +214,8 @@ internal static unsafe class WeightedRows
 
     private readonly struct BFloat16Element<V, L> : IElement<V> where V : struct where L : struct, ILanes<V>
     {
+        public static int Bytes => sizeof(ushort);
+
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static V Load(byte* x, nint index) => Conversion.FromBFloat16<V, L>(L.LoadUInt16((ushort*)x + index));
 
@@ -155,6 +224,8 @@ internal static unsafe class WeightedRows
 
     private readonly struct HalfElement<V, L> : IElement<V> where V : struct where L : struct, ILanes<V>
     {
+        public static int Bytes => sizeof(ushort);
+
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static V Load(byte* x, nint index) => Conversion.FromHalf<V, L>(L.LoadUInt16((ushort*)x + index));
 
@@ -163,6 +234,8 @@ internal static unsafe class WeightedRows
 
     private readonly struct Int8Element<V, L> : IElement<V> where V : struct where L : struct, ILanes<V>
     {
+        public static int Bytes => sizeof(sbyte);
+
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static V Load(byte* x, nint index) => L.LoadInt8((sbyte*)x + index);
 
