@@ -22,7 +22,7 @@ bool all = !args.Any(arg => arg is "--dense" or "--packed" or "--attention");
 var attention = new List<(string Name, double Operations, double Bandwidth)>();
 if (all || args.Contains("--attention"))
     foreach (DType type in new[] { DType.BFloat16, DType.Int8, DType.Float32 })
-        foreach ((int tokens, int past) in new[] { (1, 512), (1, 4096), (1, 32000), (4, 4096), (512, 0), (512, 4096) })
+        foreach ((int tokens, int past) in new[] { (1, 80), (1, 512), (1, 4096), (1, 32000), (4, 4096), (512, 0), (512, 4096) })
         {
             (double operations, double bandwidth) = measure.Attention(type, tokens, past);
             attention.Add(($"attention of {tokens} to {past} + {tokens}, {type}", operations, bandwidth));

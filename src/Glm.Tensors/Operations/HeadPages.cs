@@ -75,25 +75,23 @@ internal readonly unsafe struct HeadPages(Tensor pages, HeadLayout layout)
         return scratch;
     }
 
-    /// <summary>scores[r, i] = query r * key i for the whole page that begins with <paramref name="token"/>, read where it lies; the scores begin at zero.</summary>
+    /// <summary>scores[r, i] = query r * key i for the whole page that begins with <paramref name="token"/>, read where it lies, while its values are asked for; the scores begin at zero.</summary>
     public void Score(in CachedSequence sequence, int token, int group, float* queries, int count, float* scores)
     {
         WeightedRows.Add(
             queries, layout.HeadSize, count, Keys(sequence, token, group), pages.Type, layout.HeadSize, scores, PageTokens, PageTokens,
-            Keys(sequence, Next(sequence, token), group), Isa.Current);
+            Values(sequence, token, group), Isa.Current);
         for (int row = 0; row < count && IsInt8; row++) Vectors.Multiply(KeyScales(sequence, token, group), scores + row * PageTokens, PageTokens);
     }
 
-    /// <summary>sums[r] += sum over i of weights[r, i] * value i of a page, read where it lies; the weights are spent.</summary>
+    /// <summary>sums[r] += sum over i of weights[r, i] * value i of a page, read where it lies, while the next page's keys are asked for; the weights are spent.</summary>
     public void AddWeightedValues(in CachedSequence sequence, int token, int tokens, int group, float* weights, int count, float* sums, nint stride)
     {
         for (int row = 0; row < count && IsInt8; row++) Vectors.Multiply(ValueScales(sequence, token, group), weights + row * PageTokens, tokens);
         WeightedRows.Add(
-            weights, PageTokens, count, Values(sequence, token, group), pages.Type, tokens, sums, stride, layout.HeadSize, Values(sequence, Next(sequence, token), group), Isa.Current);
+            weights, PageTokens, count, Values(sequence, token, group), pages.Type, tokens, sums, stride, layout.HeadSize,
+            Keys(sequence, token + PageTokens < sequence.Total ? token + PageTokens : token, group), Isa.Current);
     }
-
-    /// <summary>A token of the next page, if there is one.</summary>
-    private static int Next(in CachedSequence sequence, int token) => token + PageTokens < sequence.Total ? token + PageTokens : token;
 
     private float* Read(byte* source, int tokens, float* scratch)
     {
