@@ -106,12 +106,13 @@ async function guesses() {
 }
 
 async function soak() {
-  const clients = +option('clients', 64), until = Date.now() + 1000 * +option('seconds', 600), seen = {}, mixed = [];
+  const clients = +option('clients', 64), seen = {}, mixed = [];
   // Each question has one right answer, which is asked for before anybody else is there.
   const questions = Array.from({ length: 24 }, (_, n) => ({ prompt: prompt(3 + 17 * n % 150, n), max_tokens: 1 + 7 * n % 40, temperature: 0.9, seed: n }));
   const textOf = answer => JSON.parse(answer.text).choices[0].text;
   const right = [];
   for (const question of questions) right.push(textOf(await post('/v1/completions', question)));
+  const until = Date.now() + 1000 * +option('seconds', 600);
   const count = what => { seen[what] = (seen[what] ?? 0) + 1; };
   const random = n => Math.floor(Math.random() * n);
   const expect = (answer, ...statuses) => {
