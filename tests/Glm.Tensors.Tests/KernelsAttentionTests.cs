@@ -35,6 +35,48 @@ public sealed unsafe class KernelsAttentionTests
         memory.CheckGuards();
     }
 
+    [ExtensionFact(CodeExtension.BFloat16)]
+    public void Tiles_of_pairs_equal_their_scalar_twin()
+    {
+        var random = new Random(5);
+        using var memory = new KernelMemory();
+        foreach (int depth in new[] { 0, 1, 2, 7, 64, 131 })
+            foreach (bool begins in new[] { true, false })
+            {
+                int stride = AttentionTile.Rows + random.Next(5);
+                float* a = Pairs((depth + 1) * stride), b = Pairs((depth + 1) * AttentionTile.Lanes), factors = Integers(AttentionTile.Lanes), sums = Integers(AttentionTile.Rows * AttentionTile.Lanes);
+                var expected = new float[AttentionTile.Rows * AttentionTile.Lanes];
+                for (int i = 0; i < AttentionTile.Rows; i++)
+                    for (int lane = 0; lane < AttentionTile.Lanes; lane++)
+                    {
+                        int at = i * AttentionTile.Lanes + lane;
+                        expected[at] = begins ? 0 : factors[lane] * sums[at];
+                        for (int k = 0; k < depth; k++)
+                            for (int half = 0; half < 2; half++) expected[at] += Half(a + k * stride + i, half) * Half(b + k * AttentionTile.Lanes + lane, half);
+                    }
+                AttentionPairTile.Run(depth, a, stride, b, begins ? null : factors, sums);
+                Assert.Equal(expected, new Span<float>(sums, expected.Length).ToArray());
+            }
+        memory.CheckGuards();
+
+        // Small integers, which every order of additions gives the same sums of.
+        float* Integers(int count)
+        {
+            float* numbers = memory.Floats(count);
+            for (int i = 0; i < count; i++) numbers[i] = random.Next(-9, 10);
+            return numbers;
+        }
+
+        float* Pairs(int count)
+        {
+            var halves = (ushort*)memory.Floats(count);
+            for (int i = 0; i < 2 * count; i++) halves[i] = Conversion.ToBFloat16(random.Next(-9, 10));
+            return (float*)halves;
+        }
+
+        static float Half(float* pair, int half) => Conversion.FromBFloat16(((ushort*)pair)[half]);
+    }
+
     [Fact]
     public void Bytes_with_scales_equal_their_scalar_twins()
     {

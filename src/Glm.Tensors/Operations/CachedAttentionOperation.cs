@@ -150,10 +150,12 @@ public static unsafe class CachedAttentionOperation
 
         private void AttendMany(in CachedSequence sequence, int begin, int end, int group, int worker)
         {
-            int rows = (end - begin) * layout.GroupHeads, size = layout.HeadSize, padded = AttentionBlock.PaddedSize(size);
-            float* memory = context.Scratch(worker, PageTokens * (2L * size + padded) + AttentionBlock.Floats(rows, size));
-            float* keys = memory, values = keys + PageTokens * size, paddedValues = values + PageTokens * size;
-            var block = new AttentionBlock(rows, size, paddedValues + PageTokens * padded, withSlopes: slopes is not null);
+            int rows = (end - begin) * layout.GroupHeads, size = layout.HeadSize, padded = Math.Max(AttentionBlock.PaddedSize(size), AttentionBlock.PairPanel);
+            // Pages of bfloat16 are multiplied in that type where the processor does so.
+            bool pairs = cache.Type == DType.BFloat16 && Context.ArithmeticOf(cache.Type) != Arithmetic.Float32 && size % 2 == 0;
+            float* memory = context.Scratch(worker, PageTokens * (2L * size + padded) + Packing.StageSize + AttentionBlock.Floats(rows, size));
+            float* keys = memory, values = keys + PageTokens * size, paddedValues = values + PageTokens * size, stage = paddedValues + PageTokens * padded;
+            var block = new AttentionBlock(rows, size, stage + Packing.StageSize, withSlopes: slopes is not null, pairs);
             InstructionSet isa = Isa.Current;
             ReadQueries(sequence, begin, end, group, block.Rows);
             block.Begin(1 / MathF.Sqrt(size), isa);
@@ -164,19 +166,28 @@ public static unsafe class CachedAttentionOperation
             int visible = sequence.Visible(end - 1);
             for (int key = 0; key < visible; key += PageTokens)
             {
-                float* pageValues = cache.ReadValues(sequence, key, Math.Min(PageTokens, visible - key), group, values);
-                if (padded != size)
+                int tokens = Math.Min(PageTokens, visible - key);
+                if (pairs)
                 {
-                    for (int token = 0; token < Math.Min(PageTokens, visible - key); token++)
-                        new Span<float>(pageValues + token * size, size).CopyTo(new Span<float>(paddedValues + token * padded, size));
-                    pageValues = paddedValues;
+                    cache.PackKeys(sequence, key, group, keys, stage);
+                    cache.PackValues(sequence, key, tokens, group, paddedValues, stage);
+                    block.Add(key, keys, paddedValues, isa);
                 }
-                block.Add(key, cache.ReadKeys(sequence, key, group, keys), pageValues, isa);
+                else block.Add(key, cache.ReadKeys(sequence, key, group, keys), Padded(cache.ReadValues(sequence, key, tokens, group, values), tokens, paddedValues), isa);
             }
             block.End(isa);
             float* result = block.Rows;
             for (int i = begin; i < end; i++)
                 for (int head = group * layout.GroupHeads; head < (group + 1) * layout.GroupHeads; head++, result += size) Write(sequence, i, head, result);
+        }
+
+        /// <summary>Values as the rows of a block, where they lie or in <paramref name="target"/>.</summary>
+        private float* Padded(float* values, int tokens, float* target)
+        {
+            int size = layout.HeadSize, padded = AttentionBlock.PaddedSize(size);
+            if (padded == size) return values;
+            for (int token = 0; token < tokens; token++) new Span<float>(values + token * size, size).CopyTo(new Span<float>(target + token * padded, size));
+            return target;
         }
 
         /// <summary>The queries of a group as float32, by token, then head.</summary>

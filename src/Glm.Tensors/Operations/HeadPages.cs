@@ -9,6 +9,9 @@ internal readonly unsafe struct HeadPages(Tensor pages, HeadLayout layout)
 {
     private const int PageTokens = CachedAttentionOperation.PageTokens, Key = 0, Value = 1;
 
+    /// <summary>Type of their elements.</summary>
+    public DType Type => pages.Type;
+
     /// <summary>Whether elements are bytes, which mean something with their tokens' scales alone.</summary>
     public bool IsInt8 => pages.Type == DType.Int8;
 
@@ -73,6 +76,20 @@ internal readonly unsafe struct HeadPages(Tensor pages, HeadLayout layout)
         if (!IsInt8) return Read(values, tokens, scratch);
         Int8Tokens.ExpandValues((sbyte*)values, ValueScales(sequence, token, group), tokens, layout.HeadSize, scratch, Isa.Current);
         return scratch;
+    }
+
+    /// <summary>The keys of a bfloat16 page as panels of pairs <c>[head size / 2, 32]</c>; <paramref name="stage"/> has room for <see cref="Packing.StageSize"/> floats.</summary>
+    public void PackKeys(in CachedSequence sequence, int token, int group, float* target, float* stage)
+    {
+        var keys = new Matrix(Keys(sequence, token, group), DType.BFloat16, layout.HeadSize, PageTokens, PageTokens);
+        PairPacking.Pack(keys.Transposed, 0, PageTokens, 0, layout.HeadSize, layout.HeadSize / 2, AttentionBlock.PairPanel, target, stage);
+    }
+
+    /// <summary>The first <paramref name="tokens"/> values of a bfloat16 page as panels of pairs <c>[32, 32]</c>; <paramref name="stage"/> has room for <see cref="Packing.StageSize"/> floats.</summary>
+    public void PackValues(in CachedSequence sequence, int token, int tokens, int group, float* target, float* stage)
+    {
+        var values = new Matrix(Values(sequence, token, group), DType.BFloat16, tokens, layout.HeadSize, layout.HeadSize);
+        PairPacking.Pack(values.Transposed, 0, layout.HeadSize, 0, tokens, PageTokens / 2, AttentionBlock.PairPanel, target, stage);
     }
 
     /// <summary>scores[r, i] = query r * key i for the whole page that begins with <paramref name="token"/>, read where it lies, while its values are asked for; the scores begin at zero.</summary>

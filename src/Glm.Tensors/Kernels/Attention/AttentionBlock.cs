@@ -17,18 +17,22 @@ internal readonly unsafe ref struct AttentionBlock
     /// <summary>Keys of a page.</summary>
     public const int Keys = 64;
 
+    /// <summary>Lanes of a panel of pairs of a page's keys or values (<see cref="PairPacking"/>).</summary>
+    public const int PairPanel = Packing.MaxWidth;
+
     private const int Lanes = AttentionTile.Lanes;
 
-    private readonly int _rows, _panels, _size, _paddedSize;
+    private readonly int _rows, _panels, _size, _paddedSize, _keyPanel, _valuePanel;
     private readonly float* _queries, _sums, _maxima, _totals, _slopes, _factors, _scores, _spare;
     private readonly int* _visible;
-    private readonly bool _withSlopes;
+    private readonly bool _withSlopes, _isPairs;
 
     /// <summary>
     /// A block of <paramref name="rows"/> queries of width <paramref name="size"/>, in <see cref="Floats"/> floats of scratch memory; whether scores fall with
-    /// the distance of the key (<see cref="SetSlope"/>).
+    /// the distance of the key (<see cref="SetSlope"/>); whether keys and values are <paramref name="pairs"/> of bfloat16, to which queries and weights are rounded
+    /// too, of an even width.
     /// </summary>
-    public AttentionBlock(int rows, int size, float* memory, bool withSlopes = false)
+    public AttentionBlock(int rows, int size, float* memory, bool withSlopes = false, bool pairs = false)
     {
         _rows = rows;
         _panels = Panels(rows);
@@ -41,6 +45,9 @@ internal readonly unsafe ref struct AttentionBlock
         _visible = (int*)(_totals + _panels * Lanes);
         _slopes = (float*)(_visible + _panels * Lanes);
         _withSlopes = withSlopes;
+        _isPairs = pairs;
+        _keyPanel = pairs ? PairPanel : Keys;
+        _valuePanel = pairs ? PairPanel : _paddedSize;
         _factors = _slopes + _panels * Lanes;
         _scores = _factors + Lanes;
         _spare = _scores + Keys * Lanes;
@@ -63,6 +70,7 @@ internal readonly unsafe ref struct AttentionBlock
     {
         Vectors.Scale(scale, _spare, _rows * _size);
         Packing.Pack(Matrix.Dense(_spare, _rows, _size), 0, _rows, 0, _size, Lanes, _queries, null, isa);
+        for (int panel = 0; panel < _panels && _isPairs; panel++) MakePairs(_queries + (long)panel * Lanes * _size, _size);
         new Span<float>(_sums, _panels * Lanes * _paddedSize).Clear();
         new Span<float>(_maxima, _panels * Lanes).Fill(float.NegativeInfinity);
         new Span<float>(_totals, _panels * Lanes).Clear();
@@ -87,8 +95,8 @@ internal readonly unsafe ref struct AttentionBlock
 
     /// <summary>Takes in a page.</summary>
     /// <param name="first">Number of its first key.</param>
-    /// <param name="keys"><c>[size, 64]</c>: the elements of a key stand below one another.</param>
-    /// <param name="values"><c>[64, <see cref="PaddedSize"/>]</c>.</param>
+    /// <param name="keys"><c>[size, 64]</c>: the elements of a key stand below one another; of pairs two panels <c>[size / 2, 32]</c>.</param>
+    /// <param name="values"><c>[64, <see cref="PaddedSize"/>]</c>; of pairs panels <c>[32, 32]</c> for all columns.</param>
     /// <param name="isa">Which kernels to use.</param>
     public void Add(int first, float* keys, float* values, InstructionSet isa)
     {
@@ -99,13 +107,32 @@ internal readonly unsafe ref struct AttentionBlock
             if (count <= 0) continue;
             float* queries = _queries + (long)panel * Lanes * _size, sums = _sums + (long)panel * Lanes * _paddedSize;
             for (int key = 0; key < count; key += AttentionTile.Rows)
-                AttentionTile.Run(_size, keys + key, Keys, queries, null, _scores + key * Lanes, isa);
+                RunTile(_size, Tile(keys, _keyPanel, _size / 2, key), _keyPanel, queries, null, _scores + key * Lanes, isa);
             if (_withSlopes) AddDistances(visible, _slopes + panel * Lanes, first, count);
             if (visible[0] < first + count) Hide(visible, first, count);
             Exponentiate(count, _maxima + panel * Lanes, _totals + panel * Lanes);
+            if (_isPairs) MakePairs(_scores, count);
             for (int column = 0; column < _size; column += AttentionTile.Rows)
-                AttentionTile.Run(count, values + column, _paddedSize, _scores, _factors, sums + (long)column * Lanes, isa);
+                RunTile(count, Tile(values, _valuePanel, Keys / 2, column), _valuePanel, _scores, _factors, sums + (long)column * Lanes, isa);
         }
+    }
+
+    private void RunTile(int depth, float* a, int stride, float* b, float* factors, float* sums, InstructionSet isa)
+    {
+        if (_isPairs) AttentionPairTile.Run((depth + 1) / 2, a, stride, b, factors, sums);
+        else AttentionTile.Run(depth, a, stride, b, factors, sums, isa);
+    }
+
+    /// <summary>Lane <paramref name="lane"/> of panels of some width and depth.</summary>
+    private static float* Tile(float* panels, int width, int depth, int lane) => panels + lane / width * depth * width + lane % width;
+
+    /// <summary>Two successive rows of lanes become one of pairs of bfloat16, in place; what has no second is paired with zero.</summary>
+    private static void MakePairs(float* rows, int count)
+    {
+        const int panel = 12;
+        var cut = PairConversion.Cut(DType.Float32, panel);
+        if (count % 2 != 0) new Span<float>(rows + count * Lanes, Lanes).Clear();
+        for (int row = 0; row < count; row += 2) cut(rows + row * Lanes, rows + (row + 1) * Lanes, Lanes / panel, rows + row / 2 * Lanes, panel * sizeof(float));
     }
 
     /// <summary>Leaves the results in <see cref="Rows"/>.</summary>
