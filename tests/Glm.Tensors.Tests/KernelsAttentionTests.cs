@@ -117,24 +117,24 @@ public sealed unsafe class KernelsAttentionTests
             foreach (int depth in new[] { 0, 1, 5, 64 })
                 foreach (int count in new[] { 1, 3, 4, 9 })
                 {
-                    int weightStride = depth + random.Next(4), stride = n + random.Next(4);
+                    int weightStride = depth + random.Next(4), stride = n + random.Next(4), xStride = n + random.Next(4);
                     float* w = memory.RandomFloats(count * weightStride + 1, random), start = memory.RandomFloats(count * stride, random);
-                    byte* x = (byte*)memory.Bytes((int)type.Bytes(depth * n + 1), (int)type.Bytes(1));
-                    float[] values = [.. Enumerable.Range(0, depth * n).Select(_ => (float)random.Next(-127, 128))]; // exact in every type
+                    byte* x = (byte*)memory.Bytes((int)type.Bytes(depth * xStride + 1), (int)type.Bytes(1));
+                    float[] values = [.. Enumerable.Range(0, depth * xStride).Select(_ => (float)random.Next(-127, 128))]; // exact in every type
                     for (int i = 0; i < values.Length; i++) Put(x, type, i, values[i]);
                     float[] expected = new Span<float>(start, count * stride).ToArray();
                     for (int row = 0; row < count; row++)
                         for (int i = 0; i < n; i++)
                         {
                             float sum = 0;
-                            for (int j = 0; j < depth; j++) sum = MathF.FusedMultiplyAdd(w[row * weightStride + j], values[j * n + i], sum);
+                            for (int j = 0; j < depth; j++) sum = MathF.FusedMultiplyAdd(w[row * weightStride + j], values[j * xStride + i], sum);
                             expected[row * stride + i] += sum;
                         }
                     foreach (InstructionSet isa in Isa.Available)
                     {
                         float* found = memory.Floats(count * stride);
                         new Span<float>(start, count * stride).CopyTo(new Span<float>(found, count * stride));
-                        WeightedRows.Add(w, weightStride, count, x, type, depth, found, stride, n, x, isa);
+                        WeightedRows.Add(w, weightStride, count, x, type, xStride, depth, found, stride, n, x, isa);
                         Assert.Equal(expected, new Span<float>(found, count * stride).ToArray());
                     }
                 }

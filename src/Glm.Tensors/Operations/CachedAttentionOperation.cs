@@ -218,7 +218,7 @@ public static unsafe class CachedAttentionOperation
                     int visible = Math.Min(PageTokens, Math.Min(last, sequence.Visible(token)) - key), first = token * heads;
                     if (visible <= 0) continue;
                     new Span<float>(scores, heads * PageTokens).Clear();
-                    cache.Score(sequence, key, group, queries + first * size, heads, scores);
+                    cache.Score(sequence, key, visible, group, queries + first * size, heads, scores);
                     for (int head = 0; head < heads; head++)
                     {
                         float* row = scores + head * PageTokens;

@@ -92,12 +92,15 @@ internal readonly unsafe struct HeadPages(Tensor pages, HeadLayout layout)
         PairPacking.Pack(values.Transposed, 0, layout.HeadSize, 0, tokens, PageTokens / 2, AttentionBlock.PairPanel, target, stage);
     }
 
-    /// <summary>scores[r, i] = query r * key i for the whole page that begins with <paramref name="token"/>, read where it lies, while its values are asked for; the scores begin at zero.</summary>
-    public void Score(in CachedSequence sequence, int token, int group, float* queries, int count, float* scores)
+    /// <summary>
+    /// scores[r, i] = query r * key i for the first <paramref name="tokens"/> keys, at least, of the page that begins with <paramref name="token"/>, read where it lies, while its values are
+    /// asked for; the scores begin at zero.
+    /// </summary>
+    public void Score(in CachedSequence sequence, int token, int tokens, int group, float* queries, int count, float* scores)
     {
+        int columns = tokens > PageTokens / 2 ? PageTokens : PageTokens / 2; // whole vectors are faster
         WeightedRows.Add(
-            queries, layout.HeadSize, count, Keys(sequence, token, group), pages.Type, layout.HeadSize, scores, PageTokens, PageTokens,
-            Values(sequence, token, group), Isa.Current);
+            queries, layout.HeadSize, count, Keys(sequence, token, group), pages.Type, PageTokens, layout.HeadSize, scores, PageTokens, columns, Values(sequence, token, group), Isa.Current);
         for (int row = 0; row < count && IsInt8; row++) Vectors.Multiply(KeyScales(sequence, token, group), scores + row * PageTokens, PageTokens);
     }
 
@@ -106,7 +109,7 @@ internal readonly unsafe struct HeadPages(Tensor pages, HeadLayout layout)
     {
         for (int row = 0; row < count && IsInt8; row++) Vectors.Multiply(ValueScales(sequence, token, group), weights + row * PageTokens, tokens);
         WeightedRows.Add(
-            weights, PageTokens, count, Values(sequence, token, group), pages.Type, tokens, sums, stride, layout.HeadSize,
+            weights, PageTokens, count, Values(sequence, token, group), pages.Type, layout.HeadSize, tokens, sums, stride, layout.HeadSize,
             Keys(sequence, token + PageTokens < sequence.Total ? token + PageTokens : token, group), Isa.Current);
     }
 

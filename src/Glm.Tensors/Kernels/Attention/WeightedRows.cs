@@ -14,44 +14,45 @@ internal static unsafe class WeightedRows
     private const int CacheLine = 64;
 
     /// <summary>
-    /// y[r, i] += sum over j of w[r, j] x[j, i] for x <c>[depth, n]</c>: each sum by fused multiply-add with j ascending from zero. Bytes count as the integers that they are.
+    /// y[r, i] += sum over j of w[r, j] x[j, i] for i below n: each sum by fused multiply-add with j ascending from zero. Bytes count as the integers that they are.
     /// </summary>
     /// <param name="w">Weights.</param>
     /// <param name="weightStride">From one row of weights to the next.</param>
     /// <param name="count">Rows of weights and of sums.</param>
     /// <param name="x">What is summed: a floating-point type or int8.</param>
     /// <param name="type">Its type.</param>
+    /// <param name="xStride">From one row of x to the next.</param>
     /// <param name="depth">Its rows.</param>
     /// <param name="y">Sums.</param>
     /// <param name="stride">From one row of sums to the next.</param>
-    /// <param name="n">Columns of x and y.</param>
-    /// <param name="next">An x of the same size to be brought nearer.</param>
+    /// <param name="n">Columns of x and y that count.</param>
+    /// <param name="next">An x of the same type and strides to be brought nearer.</param>
     /// <param name="isa">Vectors to use.</param>
-    public static void Add(float* w, nint weightStride, int count, byte* x, DType type, int depth, float* y, nint stride, int n, byte* next, InstructionSet isa)
+    public static void Add(float* w, nint weightStride, int count, byte* x, DType type, nint xStride, int depth, float* y, nint stride, int n, byte* next, InstructionSet isa)
     {
         switch (isa)
         {
-            case InstructionSet.Avx512: Add<Vector512<float>, Lanes512>(w, weightStride, count, x, type, depth, y, stride, n, next); break;
-            case InstructionSet.Avx2: Add<Vector256<float>, Lanes256>(w, weightStride, count, x, type, depth, y, stride, n, next); break;
-            default: Add<Vector128<float>, Lanes128>(w, weightStride, count, x, type, depth, y, stride, n, next); break;
+            case InstructionSet.Avx512: Add<Vector512<float>, Lanes512>(w, weightStride, count, x, type, xStride, depth, y, stride, n, next); break;
+            case InstructionSet.Avx2: Add<Vector256<float>, Lanes256>(w, weightStride, count, x, type, xStride, depth, y, stride, n, next); break;
+            default: Add<Vector128<float>, Lanes128>(w, weightStride, count, x, type, xStride, depth, y, stride, n, next); break;
         }
     }
 
-    private static void Add<V, L>(float* w, nint weightStride, int count, byte* x, DType type, int depth, float* y, nint stride, int n, byte* next)
+    private static void Add<V, L>(float* w, nint weightStride, int count, byte* x, DType type, nint xStride, int depth, float* y, nint stride, int n, byte* next)
         where V : struct where L : struct, ILanes<V>
     {
         nint ahead = (nint)(next - x);
         switch (type)
         {
-            case DType.Float32: Add<V, L, Float32Element<V, L>>(w, weightStride, count, x, depth, y, stride, n, ahead); break;
-            case DType.BFloat16: Add<V, L, BFloat16Element<V, L>>(w, weightStride, count, x, depth, y, stride, n, ahead); break;
-            case DType.Float16: Add<V, L, HalfElement<V, L>>(w, weightStride, count, x, depth, y, stride, n, ahead); break;
-            case DType.Int8: Add<V, L, Int8Element<V, L>>(w, weightStride, count, x, depth, y, stride, n, ahead); break;
+            case DType.Float32: Add<V, L, Float32Element<V, L>>(w, weightStride, count, x, xStride, depth, y, stride, n, ahead); break;
+            case DType.BFloat16: Add<V, L, BFloat16Element<V, L>>(w, weightStride, count, x, xStride, depth, y, stride, n, ahead); break;
+            case DType.Float16: Add<V, L, HalfElement<V, L>>(w, weightStride, count, x, xStride, depth, y, stride, n, ahead); break;
+            case DType.Int8: Add<V, L, Int8Element<V, L>>(w, weightStride, count, x, xStride, depth, y, stride, n, ahead); break;
             default: throw new ArgumentException($"keys and values are not stored as {type}");
         }
     }
 
-    private static void Add<V, L, E>(float* w, nint weightStride, int count, byte* x, int depth, float* y, nint stride, int n, nint ahead)
+    private static void Add<V, L, E>(float* w, nint weightStride, int count, byte* x, nint xStride, int depth, float* y, nint stride, int n, nint ahead)
         where V : struct where L : struct, ILanes<V> where E : struct, IElement<V>
     {
         int pairs = n - n % (2 * L.Count), together;
@@ -59,15 +60,15 @@ internal static unsafe class WeightedRows
         {
             together = count >= 8 && L.Count == Lanes512.Count ? 8 : count >= 4 ? 4 : 1;
             int end = together == 1 ? 0 : pairs;
-            if (together == 8) Add8x2<V, L, E>(w, weightStride, x, depth, y, stride, n, end, ahead);
-            else if (together == 4) Add4x2<V, L, E>(w, weightStride, x, depth, y, stride, n, end, ahead);
-            for (int row = 0; row < together && end < n; row++) AddRow<V, L, E>(w + row * weightStride, x, depth, y + row * stride, n, end, ahead);
+            if (together == 8) Add8x2<V, L, E>(w, weightStride, x, xStride, depth, y, stride, end, ahead);
+            else if (together == 4) Add4x2<V, L, E>(w, weightStride, x, xStride, depth, y, stride, end, ahead);
+            for (int row = 0; row < together && end < n; row++) AddRow<V, L, E>(w + row * weightStride, x, xStride, depth, y + row * stride, n, end, ahead);
         }
     }
 
     /// <summary>Eight rows by pairs of vectors, columns [0, <paramref name="end"/>): sixteen sums at a time, for 32 registers.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Add8x2<V, L, E>(float* w, nint weightStride, byte* x, int depth, float* y, nint stride, int n, int end, nint ahead)
+    private static void Add8x2<V, L, E>(float* w, nint weightStride, byte* x, nint xStride, int depth, float* y, nint stride, int end, nint ahead)
         where V : struct where L : struct, ILanes<V> where E : struct, IElement<V>
     {
         nint stride3 = 3 * weightStride, stride5 = 5 * weightStride, stride7 = 7 * weightStride;
@@ -77,7 +78,7 @@ internal static unsafe class WeightedRows
             V sum40 = default, sum41 = default, sum50 = default, sum51 = default, sum60 = default, sum61 = default, sum70 = default, sum71 = default;
             nint at = i;
             float* weights = w;
-            for (int j = 0; j < depth; j++, at += n, weights++)
+            for (int j = 0; j < depth; j++, at += xStride, weights++)
             {
                 Prefetch<V, L, E>(x, at, ahead);
                 V x0 = E.Load(x, at), x1 = E.Load(x, at + L.Count), weight = L.Create(weights[0]);
@@ -111,7 +112,7 @@ internal static unsafe class WeightedRows
 
     /// <summary>Four rows by pairs of vectors, columns [0, <paramref name="end"/>): eight sums at a time.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Add4x2<V, L, E>(float* w, nint weightStride, byte* x, int depth, float* y, nint stride, int n, int end, nint ahead)
+    private static void Add4x2<V, L, E>(float* w, nint weightStride, byte* x, nint xStride, int depth, float* y, nint stride, int end, nint ahead)
         where V : struct where L : struct, ILanes<V> where E : struct, IElement<V>
     {
         float* w1 = w + weightStride, w2 = w1 + weightStride, w3 = w2 + weightStride;
@@ -119,7 +120,7 @@ internal static unsafe class WeightedRows
         {
             V sum00 = default, sum01 = default, sum10 = default, sum11 = default, sum20 = default, sum21 = default, sum30 = default, sum31 = default;
             nint at = i;
-            for (int j = 0; j < depth; j++, at += n)
+            for (int j = 0; j < depth; j++, at += xStride)
             {
                 Prefetch<V, L, E>(x, at, ahead);
                 V x0 = E.Load(x, at), x1 = E.Load(x, at + L.Count), weight = L.Create(w[j]);
@@ -141,14 +142,14 @@ internal static unsafe class WeightedRows
 
     /// <summary>One row, columns from <paramref name="start"/> on.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void AddRow<V, L, E>(float* w, byte* x, int depth, float* y, int n, int start, nint ahead) where V : struct where L : struct, ILanes<V> where E : struct, IElement<V>
+    private static void AddRow<V, L, E>(float* w, byte* x, nint xStride, int depth, float* y, int n, int start, nint ahead) where V : struct where L : struct, ILanes<V> where E : struct, IElement<V>
     {
         int i = start;
         for (; i + 4 * L.Count <= n; i += 4 * L.Count)
         {
             V sum0 = default, sum1 = default, sum2 = default, sum3 = default;
             nint at = i;
-            for (int j = 0; j < depth; j++, at += n)
+            for (int j = 0; j < depth; j++, at += xStride)
             {
                 Prefetch<V, L, E>(x, at, ahead);
                 Prefetch<V, L, E>(x, at + 2 * L.Count, ahead);
@@ -164,13 +165,13 @@ internal static unsafe class WeightedRows
         for (; i + L.Count <= n; i += L.Count)
         {
             V sum = default;
-            for (int j = 0; j < depth; j++) sum = L.Fma(L.Create(w[j]), E.Load(x, (nint)j * n + i), sum);
+            for (int j = 0; j < depth; j++) sum = L.Fma(L.Create(w[j]), E.Load(x, j * xStride + i), sum);
             L.Store(L.Add(L.Load(y + i), sum), y + i);
         }
         for (; i < n; i++)
         {
             float sum = 0;
-            for (int j = 0; j < depth; j++) sum = MathF.FusedMultiplyAdd(w[j], E.LoadOne(x, (nint)j * n + i), sum);
+            for (int j = 0; j < depth; j++) sum = MathF.FusedMultiplyAdd(w[j], E.LoadOne(x, j * xStride + i), sum);
             y[i] += sum;
         }
     }
