@@ -151,8 +151,8 @@ public static unsafe class CachedAttentionOperation
         private void AttendMany(in CachedSequence sequence, int begin, int end, int group, int worker)
         {
             int rows = (end - begin) * layout.GroupHeads, size = layout.HeadSize, padded = Math.Max(AttentionBlock.PaddedSize(size), AttentionBlock.PairPanel);
-            // Pages of bfloat16 are multiplied in that type where the processor does so.
-            bool pairs = cache.Type == DType.BFloat16 && Context.ArithmeticOf(cache.Type) != Arithmetic.Float32 && size % 2 == 0;
+            // What is stored as bfloat16, or more coarsely, is multiplied in that type where the processor does so.
+            bool pairs = cache.Type is DType.BFloat16 or DType.Int8 && Context.ArithmeticOf(DType.BFloat16) != Arithmetic.Float32 && size % 2 == 0;
             float* memory = context.Scratch(worker, PageTokens * (2L * size + padded) + Packing.StageSize + AttentionBlock.Floats(rows, size));
             float* keys = memory, values = keys + PageTokens * size, paddedValues = values + PageTokens * size, stage = paddedValues + PageTokens * padded;
             var block = new AttentionBlock(rows, size, stage + Packing.StageSize, withSlopes: slopes is not null, pairs);
@@ -169,8 +169,8 @@ public static unsafe class CachedAttentionOperation
                 int tokens = Math.Min(PageTokens, visible - key);
                 if (pairs)
                 {
-                    cache.PackKeys(sequence, key, group, keys, stage);
-                    cache.PackValues(sequence, key, tokens, group, paddedValues, stage);
+                    cache.PackKeys(sequence, key, group, keys, values, stage);
+                    cache.PackValues(sequence, key, tokens, group, paddedValues, values, stage);
                     block.Add(key, keys, paddedValues, isa);
                 }
                 else block.Add(key, cache.ReadKeys(sequence, key, group, keys), Padded(cache.ReadValues(sequence, key, tokens, group, values), tokens, paddedValues), isa);

@@ -78,18 +78,27 @@ internal readonly unsafe struct HeadPages(Tensor pages, HeadLayout layout)
         return scratch;
     }
 
-    /// <summary>The keys of a bfloat16 page as panels of pairs <c>[head size / 2, 32]</c>; <paramref name="stage"/> has room for <see cref="Packing.StageSize"/> floats.</summary>
-    public void PackKeys(in CachedSequence sequence, int token, int group, float* target, float* stage)
+    /// <summary>
+    /// The keys of a page as panels of pairs <c>[head size / 2, 32]</c>, rounded to bfloat16; <paramref name="scratch"/> has room for all keys, <paramref name="stage"/> for
+    /// <see cref="Packing.StageSize"/> floats.
+    /// </summary>
+    public void PackKeys(in CachedSequence sequence, int token, int group, float* target, float* scratch, float* stage)
     {
-        var keys = new Matrix(Keys(sequence, token, group), DType.BFloat16, layout.HeadSize, PageTokens, PageTokens);
-        PairPacking.Pack(keys.Transposed, 0, PageTokens, 0, layout.HeadSize, layout.HeadSize / 2, AttentionBlock.PairPanel, target, stage);
+        int size = layout.HeadSize;
+        Matrix keys = IsInt8
+            ? Matrix.Dense(ReadKeys(sequence, token, group, scratch), size, PageTokens)
+            : new Matrix(Keys(sequence, token, group), pages.Type, size, PageTokens, PageTokens);
+        PairPacking.Pack(keys.Transposed, 0, PageTokens, 0, size, size / 2, AttentionBlock.PairPanel, target, stage);
     }
 
-    /// <summary>The first <paramref name="tokens"/> values of a bfloat16 page as panels of pairs <c>[32, 32]</c>; <paramref name="stage"/> has room for <see cref="Packing.StageSize"/> floats.</summary>
-    public void PackValues(in CachedSequence sequence, int token, int tokens, int group, float* target, float* stage)
+    /// <summary>The first <paramref name="tokens"/> values of a page as panels of pairs <c>[32, 32]</c>, as <see cref="PackKeys"/> has them.</summary>
+    public void PackValues(in CachedSequence sequence, int token, int tokens, int group, float* target, float* scratch, float* stage)
     {
-        var values = new Matrix(Values(sequence, token, group), DType.BFloat16, tokens, layout.HeadSize, layout.HeadSize);
-        PairPacking.Pack(values.Transposed, 0, layout.HeadSize, 0, tokens, PageTokens / 2, AttentionBlock.PairPanel, target, stage);
+        int size = layout.HeadSize;
+        Matrix values = IsInt8
+            ? Matrix.Dense(ReadValues(sequence, token, tokens, group, scratch), tokens, size)
+            : new Matrix(Values(sequence, token, group), pages.Type, tokens, size, size);
+        PairPacking.Pack(values.Transposed, 0, size, 0, tokens, PageTokens / 2, AttentionBlock.PairPanel, target, stage);
     }
 
     /// <summary>
