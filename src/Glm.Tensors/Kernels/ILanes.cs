@@ -40,6 +40,18 @@ internal unsafe interface ILanes<V> where V : struct
 
     static abstract V ShiftRight(V a, [ConstantExpected] int count);
 
+    /// <summary>Signed integers as floats.</summary>
+    static abstract V ToSingle(V bits);
+
+    /// <summary>
+    /// Adds the products of each lane's four bytes, those of <paramref name="nibbles"/> below 16, those of <paramref name="bytes"/> signed. How a lane
+    /// holds the sums is left to the processor, but sixteen bits do for 32 products: <see cref="SumNibbleProducts"/> says what they are.
+    /// </summary>
+    static abstract V AddNibbleProducts(V sums, V nibbles, V bytes);
+
+    /// <summary>The sum of a lane's products as a 32-bit integer.</summary>
+    static abstract V SumNibbleProducts(V sums);
+
     /// <summary>a &gt; b ? yes : no, where a and b are signed integers.</summary>
     static abstract V SelectGreaterBits(V a, V b, V yes, V no);
 

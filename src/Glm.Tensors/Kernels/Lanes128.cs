@@ -1,6 +1,8 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.Arm;
+using System.Runtime.Intrinsics.X86;
 
 namespace Glm.Tensors;
 
@@ -51,6 +53,22 @@ internal unsafe struct Lanes128 : ILanes<Vector128<float>>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<float> ShiftRight(Vector128<float> a, [ConstantExpected] int count) => (a.AsUInt32() >> count).AsSingle();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> ToSingle(Vector128<float> bits) => Vector128.ConvertToSingle(bits.AsInt32());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> AddNibbleProducts(Vector128<float> sums, Vector128<float> nibbles, Vector128<float> bytes)
+    {
+        if (Dp.IsSupported) return Dp.DotProduct(sums.AsInt32(), nibbles.AsSByte(), bytes.AsSByte()).AsSingle();
+        if (Ssse3.IsSupported) return (sums.AsInt16() + Ssse3.MultiplyAddAdjacent(nibbles.AsByte(), bytes.AsSByte())).AsSingle();
+        Vector128<short> q = bytes.AsInt16(), even = (nibbles.AsInt16() & Vector128.Create((short)15)) * (q << 8 >> 8), odd = (nibbles.AsInt16() >> 8) * (q >> 8);
+        return (sums.AsInt16() + even + odd).AsSingle();
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> SumNibbleProducts(Vector128<float> sums) =>
+        Dp.IsSupported ? sums : ((sums.AsInt32() << 16 >> 16) + (sums.AsInt32() >> 16)).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<float> SelectGreaterBits(Vector128<float> a, Vector128<float> b, Vector128<float> yes, Vector128<float> no) => Vector128.ConditionalSelect(Vector128.GreaterThan(a.AsInt32(), b.AsInt32()).AsSingle(), yes, no);

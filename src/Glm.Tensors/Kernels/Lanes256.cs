@@ -50,6 +50,18 @@ internal unsafe struct Lanes256 : ILanes<Vector256<float>>
     public static Vector256<float> ShiftRight(Vector256<float> a, [ConstantExpected] int count) => (a.AsUInt32() >> count).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> ToSingle(Vector256<float> bits) => Vector256.ConvertToSingle(bits.AsInt32());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> AddNibbleProducts(Vector256<float> sums, Vector256<float> nibbles, Vector256<float> bytes) =>
+        AvxVnni.IsSupported ? AvxVnni.MultiplyWideningAndAdd(sums.AsInt32(), nibbles.AsByte(), bytes.AsSByte()).AsSingle()
+            : (sums.AsInt16() + Avx2.MultiplyAddAdjacent(nibbles.AsByte(), bytes.AsSByte())).AsSingle();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> SumNibbleProducts(Vector256<float> sums) =>
+        AvxVnni.IsSupported ? sums : Avx2.MultiplyAddAdjacent(sums.AsInt16(), Vector256<short>.One).AsSingle();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> SelectGreaterBits(Vector256<float> a, Vector256<float> b, Vector256<float> yes, Vector256<float> no) => Vector256.ConditionalSelect(Vector256.GreaterThan(a.AsInt32(), b.AsInt32()).AsSingle(), yes, no);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

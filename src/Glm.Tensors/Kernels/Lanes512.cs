@@ -50,6 +50,16 @@ internal unsafe struct Lanes512 : ILanes<Vector512<float>>
     public static Vector512<float> ShiftRight(Vector512<float> a, [ConstantExpected] int count) => (a.AsUInt32() >> count).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> ToSingle(Vector512<float> bits) => Vector512.ConvertToSingle(bits.AsInt32());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> AddNibbleProducts(Vector512<float> sums, Vector512<float> nibbles, Vector512<float> bytes) =>
+        (sums.AsInt16() + Avx512BW.MultiplyAddAdjacent(nibbles.AsByte(), bytes.AsSByte())).AsSingle();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> SumNibbleProducts(Vector512<float> sums) => Avx512BW.MultiplyAddAdjacent(sums.AsInt16(), Vector512<short>.One).AsSingle();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> SelectGreaterBits(Vector512<float> a, Vector512<float> b, Vector512<float> yes, Vector512<float> no) => Vector512.ConditionalSelect(Vector512.GreaterThan(a.AsInt32(), b.AsInt32()).AsSingle(), yes, no);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
