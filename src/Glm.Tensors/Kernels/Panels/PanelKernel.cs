@@ -29,13 +29,14 @@ internal static unsafe class PanelKernel
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization), SkipLocalsInit]
     private static void Run<V, L>(in PanelKernelShape shape, in PanelTask task) where V : struct where L : struct, ILanes<V>
     {
         InputTile tile = shape.Tile;
         int rows = tile.Rows, planes = tile.Planes, planeRows = rows * planes, bits = shape.Bits;
-        for (int row = 0; row < rows; row++) new Span<float>((byte*)task.Sums + row * task.SumsStride, PanelLayout.PanelRows).Clear();
-        int* products = stackalloc int[InputTile.MaxRows * 2 * PanelLayout.PanelRows];
+        // Rows of the target may lie a power of two apart, where the first-level cache holds but a few: sums stay together until they are whole.
+        float* totals = stackalloc float[InputTile.MaxRows * PanelLayout.PanelRows], products = stackalloc float[InputTile.MaxRows * 2 * PanelLayout.PanelRows];
+        new Span<float>(totals, rows * PanelLayout.PanelRows).Clear();
         byte* weights = task.Weights, inputs = task.Inputs;
         for (nint block = 0; block < task.Blocks; block++, weights += shape.BlockBytes, inputs += tile.BlockBytes)
         {
@@ -48,20 +49,22 @@ internal static unsafe class PanelKernel
                 for (; planeRow + 4 <= planeRows; planeRow += 4) MultiplyFour<V, L>(bits, outputs, inputs + planeRow * PanelLayout.BlockInputs, products + planeRow * L.Count);
                 for (; planeRow < planeRows; planeRow++) MultiplyOne<V, L>(bits, outputs, inputs + planeRow * PanelLayout.BlockInputs, products + planeRow * L.Count);
                 V scale = shape.HasBlockScales ? Conversion.FromHalf<V, L>(L.LoadUInt16((ushort*)weights + output)) : L.Create(1);
-                float* sums = task.Sums + output, product = (float*)products;
-                for (int row = 0; row < rows; row++, sums = (float*)((byte*)sums + task.SumsStride), product += planes * L.Count)
+                float* total = totals + output, product = products;
+                for (int row = 0; row < rows; row++, total += PanelLayout.PanelRows, product += planes * L.Count)
                 {
                     V sum = L.AddBits(L.Load(product), L.Bits((uint)corrections[row]));
                     if (planes == 2) sum = L.AddBits(sum, L.ShiftLeft(L.Load(product + L.Count), 8));
-                    L.Store(L.Fma(L.Multiply(L.ToSingle(sum), scale), L.Create(scales[row]), L.Load(sums)), sums);
+                    L.Store(L.Fma(L.Multiply(L.ToSingle(sum), scale), L.Create(scales[row]), L.Load(total)), total);
                 }
             }
         }
+        for (int row = 0; row < rows; row++)
+            new Span<float>(totals + row * PanelLayout.PanelRows, PanelLayout.PanelRows).CopyTo(new((byte*)task.Sums + row * task.SumsStride, PanelLayout.PanelRows));
     }
 
     /// <summary>The weights of some outputs times four planes of inputs.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void MultiplyFour<V, L>(int bits, byte* weights, byte* q, int* products) where V : struct where L : struct, ILanes<V>
+    private static void MultiplyFour<V, L>(int bits, byte* weights, byte* q, float* products) where V : struct where L : struct, ILanes<V>
     {
         V mask = L.Bits(0x0F0F0F0F), low0 = L.Bits(0), low1 = low0, low2 = low0, low3 = low0;
         if (bits == 4)
@@ -74,10 +77,10 @@ internal static unsafe class PanelKernel
                 low2 = L.AddNibbleProducts(L.AddNibbleProducts(low2, low, Four<V, L>(q, 2)), high, Four<V, L>(q + 16, 2));
                 low3 = L.AddNibbleProducts(L.AddNibbleProducts(low3, low, Four<V, L>(q, 3)), high, Four<V, L>(q + 16, 3));
             }
-            L.Store(L.SumNibbleProducts(low0), (float*)products);
-            L.Store(L.SumNibbleProducts(low1), (float*)products + L.Count);
-            L.Store(L.SumNibbleProducts(low2), (float*)products + 2 * L.Count);
-            L.Store(L.SumNibbleProducts(low3), (float*)products + 3 * L.Count);
+            L.Store(L.SumNibbleProducts(low0), products);
+            L.Store(L.SumNibbleProducts(low1), products + L.Count);
+            L.Store(L.SumNibbleProducts(low2), products + 2 * L.Count);
+            L.Store(L.SumNibbleProducts(low3), products + 3 * L.Count);
             return;
         }
         V high0 = low0, high1 = low0, high2 = low0, high3 = low0;
@@ -89,15 +92,15 @@ internal static unsafe class PanelKernel
             AddBoth<V, L>(ref low2, ref high2, low, high, Four<V, L>(q, 2));
             AddBoth<V, L>(ref low3, ref high3, low, high, Four<V, L>(q, 3));
         }
-        L.Store(Whole<V, L>(low0, high0), (float*)products);
-        L.Store(Whole<V, L>(low1, high1), (float*)products + L.Count);
-        L.Store(Whole<V, L>(low2, high2), (float*)products + 2 * L.Count);
-        L.Store(Whole<V, L>(low3, high3), (float*)products + 3 * L.Count);
+        L.Store(Whole<V, L>(low0, high0), products);
+        L.Store(Whole<V, L>(low1, high1), products + L.Count);
+        L.Store(Whole<V, L>(low2, high2), products + 2 * L.Count);
+        L.Store(Whole<V, L>(low3, high3), products + 3 * L.Count);
     }
 
     /// <summary>The weights of some outputs times one plane of inputs.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void MultiplyOne<V, L>(int bits, byte* weights, byte* q, int* products) where V : struct where L : struct, ILanes<V>
+    private static void MultiplyOne<V, L>(int bits, byte* weights, byte* q, float* products) where V : struct where L : struct, ILanes<V>
     {
         V mask = L.Bits(0x0F0F0F0F), lows = L.Bits(0), highs = lows;
         if (bits == 4)
@@ -108,7 +111,7 @@ internal static unsafe class PanelKernel
                 lows = L.AddNibbleProducts(lows, L.And(packed, mask), Four<V, L>(q, 0));
                 highs = L.AddNibbleProducts(highs, L.And(L.ShiftRight(packed, 4), mask), Four<V, L>(q + 16, 0));
             }
-            L.Store(L.AddBits(L.SumNibbleProducts(lows), L.SumNibbleProducts(highs)), (float*)products);
+            L.Store(L.AddBits(L.SumNibbleProducts(lows), L.SumNibbleProducts(highs)), products);
             return;
         }
         for (int v = 0; v < PanelLayout.BlockInputs / 4; v++, weights += VectorBytes, q += sizeof(int))
@@ -116,7 +119,7 @@ internal static unsafe class PanelKernel
             V packed = L.Load((float*)weights);
             AddBoth<V, L>(ref lows, ref highs, L.And(packed, mask), L.And(L.ShiftRight(packed, 4), mask), Four<V, L>(q, 0));
         }
-        L.Store(Whole<V, L>(lows, highs), (float*)products);
+        L.Store(Whole<V, L>(lows, highs), products);
     }
 
     /// <summary>Four inputs of a plane, in every lane.</summary>
