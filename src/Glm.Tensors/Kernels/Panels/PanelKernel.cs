@@ -34,6 +34,7 @@ internal static unsafe class PanelKernel
     {
         InputTile tile = shape.Tile;
         int rows = tile.Rows, planes = tile.Planes, planeRows = rows * planes, bits = shape.Bits;
+        int outputs = bits == 4 && L.Count < PanelLayout.PanelRows ? 2 * L.Count : L.Count; // done at a time
         // Rows of the target may lie a power of two apart, where the first-level cache holds but a few: sums stay together until they are whole.
         float* totals = stackalloc float[InputTile.MaxRows * PanelLayout.PanelRows], products = stackalloc float[InputTile.MaxRows * 2 * PanelLayout.PanelRows];
         new Span<float>(totals, rows * PanelLayout.PanelRows).Clear();
@@ -42,19 +43,31 @@ internal static unsafe class PanelKernel
         {
             int* corrections = (int*)(inputs + tile.CorrectionsOffset);
             float* scales = (float*)(inputs + tile.ScalesOffset);
-            for (int output = 0; output < PanelLayout.PanelRows; output += L.Count)
+            for (int output = 0; output < PanelLayout.PanelRows; output += outputs)
             {
-                byte* outputs = weights + shape.ScaleBytes + output * sizeof(int);
+                byte* some = weights + shape.ScaleBytes + output * sizeof(int);
                 int planeRow = 0;
-                for (; planeRow + 4 <= planeRows; planeRow += 4) MultiplyFour<V, L>(bits, outputs, inputs + planeRow * PanelLayout.BlockInputs, products + planeRow * L.Count);
-                for (; planeRow < planeRows; planeRow++) MultiplyOne<V, L>(bits, outputs, inputs + planeRow * PanelLayout.BlockInputs, products + planeRow * L.Count);
-                V scale = shape.HasBlockScales ? Conversion.FromHalf<V, L>(L.LoadUInt16((ushort*)weights + output)) : L.Create(1);
-                float* total = totals + output, product = products;
-                for (int row = 0; row < rows; row++, total += PanelLayout.PanelRows, product += planes * L.Count)
+                for (; planeRow + 4 <= planeRows; planeRow += 4)
                 {
-                    V sum = L.AddBits(L.Load(product), L.Bits((uint)corrections[row]));
-                    if (planes == 2) sum = L.AddBits(sum, L.ShiftLeft(L.Load(product + L.Count), 8));
-                    L.Store(L.Fma(L.Multiply(L.ToSingle(sum), scale), L.Create(scales[row]), L.Load(total)), total);
+                    byte* q = inputs + planeRow * PanelLayout.BlockInputs;
+                    float* target = products + planeRow * outputs;
+                    if (bits == 8) MultiplyBytes<V, L>(some, q, target);
+                    else if (outputs == L.Count) MultiplyNibbles<V, L>(some, q, target);
+                    else MultiplyNibblesTwice<V, L>(some, q, target);
+                }
+                for (; planeRow < planeRows; planeRow++)
+                    for (int v = 0; v < outputs; v += L.Count)
+                        MultiplyOne<V, L>(bits, some + v * sizeof(int), inputs + planeRow * PanelLayout.BlockInputs, products + planeRow * outputs + v);
+                for (int v = 0; v < outputs; v += L.Count)
+                {
+                    V scale = shape.HasBlockScales ? Conversion.FromHalf<V, L>(L.LoadUInt16((ushort*)weights + output + v)) : L.Create(1);
+                    float* total = totals + output + v, product = products + v;
+                    for (int row = 0; row < rows; row++, total += PanelLayout.PanelRows, product += planes * outputs)
+                    {
+                        V sum = L.AddBits(L.Load(product), L.Bits((uint)corrections[row]));
+                        if (planes == 2) sum = L.AddBits(sum, L.ShiftLeft(L.Load(product + outputs), 8));
+                        L.Store(L.Fma(L.Multiply(L.ToSingle(sum), scale), L.Create(scales[row]), L.Load(total)), total);
+                    }
                 }
             }
         }
@@ -62,40 +75,52 @@ internal static unsafe class PanelKernel
             new Span<float>(totals + row * PanelLayout.PanelRows, PanelLayout.PanelRows).CopyTo(new((byte*)task.Sums + row * task.SumsStride, PanelLayout.PanelRows));
     }
 
-    /// <summary>The weights of some outputs times four planes of inputs.</summary>
+    /// <summary>Weights of 8 bits times four planes of inputs.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void MultiplyFour<V, L>(int bits, byte* weights, byte* q, float* products) where V : struct where L : struct, ILanes<V>
+    private static void MultiplyBytes<V, L>(byte* weights, byte* q, float* products) where V : struct where L : struct, ILanes<V>
     {
-        V mask = L.Bits(0x0F0F0F0F), low0 = L.Bits(0), low1 = low0, low2 = low0, low3 = low0;
-        if (bits == 4)
-        {
-            for (int v = 0; v < PanelLayout.BlockInputs / 8; v++, weights += VectorBytes, q += sizeof(int))
-            {
-                V packed = L.Load((float*)weights), low = L.And(packed, mask), high = L.And(L.ShiftRight(packed, 4), mask);
-                low0 = L.AddNibbleProducts(L.AddNibbleProducts(low0, low, Four<V, L>(q, 0)), high, Four<V, L>(q + 16, 0));
-                low1 = L.AddNibbleProducts(L.AddNibbleProducts(low1, low, Four<V, L>(q, 1)), high, Four<V, L>(q + 16, 1));
-                low2 = L.AddNibbleProducts(L.AddNibbleProducts(low2, low, Four<V, L>(q, 2)), high, Four<V, L>(q + 16, 2));
-                low3 = L.AddNibbleProducts(L.AddNibbleProducts(low3, low, Four<V, L>(q, 3)), high, Four<V, L>(q + 16, 3));
-            }
-            L.Store(L.SumNibbleProducts(low0), products);
-            L.Store(L.SumNibbleProducts(low1), products + L.Count);
-            L.Store(L.SumNibbleProducts(low2), products + 2 * L.Count);
-            L.Store(L.SumNibbleProducts(low3), products + 3 * L.Count);
-            return;
-        }
-        V high0 = low0, high1 = low0, high2 = low0, high3 = low0;
+        V mask = L.Bits(0x0F0F0F0F);
+        FourSums<V> lows = default, highs = default;
         for (int v = 0; v < PanelLayout.BlockInputs / 4; v++, weights += VectorBytes, q += sizeof(int))
         {
-            V packed = L.Load((float*)weights), low = L.And(packed, mask), high = L.And(L.ShiftRight(packed, 4), mask);
-            AddBoth<V, L>(ref low0, ref high0, low, high, Four<V, L>(q, 0));
-            AddBoth<V, L>(ref low1, ref high1, low, high, Four<V, L>(q, 1));
-            AddBoth<V, L>(ref low2, ref high2, low, high, Four<V, L>(q, 2));
-            AddBoth<V, L>(ref low3, ref high3, low, high, Four<V, L>(q, 3));
+            V packed = L.Load((float*)weights);
+            AddTwice<V, L>(ref lows, ref highs, L.And(packed, mask), L.And(L.ShiftRight(packed, 4), mask), q);
         }
-        L.Store(Whole<V, L>(low0, high0), products);
-        L.Store(Whole<V, L>(low1, high1), products + L.Count);
-        L.Store(Whole<V, L>(low2, high2), products + 2 * L.Count);
-        L.Store(Whole<V, L>(low3, high3), products + 3 * L.Count);
+        L.Store(Whole<V, L>(lows.Row0, highs.Row0), products);
+        L.Store(Whole<V, L>(lows.Row1, highs.Row1), products + L.Count);
+        L.Store(Whole<V, L>(lows.Row2, highs.Row2), products + 2 * L.Count);
+        L.Store(Whole<V, L>(lows.Row3, highs.Row3), products + 3 * L.Count);
+    }
+
+    /// <summary>Weights of 4 bits times four planes of inputs.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void MultiplyNibbles<V, L>(byte* weights, byte* q, float* products) where V : struct where L : struct, ILanes<V>
+    {
+        V mask = L.Bits(0x0F0F0F0F);
+        FourSums<V> sums = default;
+        for (int v = 0; v < PanelLayout.BlockInputs / 8; v++, weights += VectorBytes, q += sizeof(int))
+        {
+            V packed = L.Load((float*)weights);
+            Add<V, L>(ref sums, L.And(packed, mask), q);
+            Add<V, L>(ref sums, L.And(L.ShiftRight(packed, 4), mask), q + 16);
+        }
+        Store<V, L>(sums, products, L.Count);
+    }
+
+    /// <summary>Weights of 4 bits, of twice as many outputs as a vector has lanes, times four planes of inputs, which are read once.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void MultiplyNibblesTwice<V, L>(byte* weights, byte* q, float* products) where V : struct where L : struct, ILanes<V>
+    {
+        V mask = L.Bits(0x0F0F0F0F);
+        FourSums<V> first = default, second = default;
+        for (int v = 0; v < PanelLayout.BlockInputs / 8; v++, weights += VectorBytes, q += sizeof(int))
+        {
+            V one = L.Load((float*)weights), other = L.Load((float*)weights + L.Count);
+            AddTwice<V, L>(ref first, ref second, L.And(one, mask), L.And(other, mask), q);
+            AddTwice<V, L>(ref first, ref second, L.And(L.ShiftRight(one, 4), mask), L.And(L.ShiftRight(other, 4), mask), q + 16);
+        }
+        Store<V, L>(first, products, 2 * L.Count);
+        Store<V, L>(second, products + L.Count, 2 * L.Count);
     }
 
     /// <summary>The weights of some outputs times one plane of inputs.</summary>
@@ -127,14 +152,46 @@ internal static unsafe class PanelKernel
     private static V Four<V, L>(byte* q, int plane) where V : struct where L : struct, ILanes<V> => L.Bits(*(uint*)(q + plane * PanelLayout.BlockInputs));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddBoth<V, L>(ref V lows, ref V highs, V low, V high, V q) where V : struct where L : struct, ILanes<V>
+    private static void Add<V, L>(ref FourSums<V> sums, V nibbles, byte* q) where V : struct where L : struct, ILanes<V>
     {
-        lows = L.AddNibbleProducts(lows, low, q);
-        highs = L.AddNibbleProducts(highs, high, q);
+        sums.Row0 = L.AddNibbleProducts(sums.Row0, nibbles, Four<V, L>(q, 0));
+        sums.Row1 = L.AddNibbleProducts(sums.Row1, nibbles, Four<V, L>(q, 1));
+        sums.Row2 = L.AddNibbleProducts(sums.Row2, nibbles, Four<V, L>(q, 2));
+        sums.Row3 = L.AddNibbleProducts(sums.Row3, nibbles, Four<V, L>(q, 3));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddTwice<V, L>(ref FourSums<V> first, ref FourSums<V> second, V one, V other, byte* q) where V : struct where L : struct, ILanes<V>
+    {
+        AddBoth<V, L>(ref first.Row0, ref second.Row0, one, other, Four<V, L>(q, 0));
+        AddBoth<V, L>(ref first.Row1, ref second.Row1, one, other, Four<V, L>(q, 1));
+        AddBoth<V, L>(ref first.Row2, ref second.Row2, one, other, Four<V, L>(q, 2));
+        AddBoth<V, L>(ref first.Row3, ref second.Row3, one, other, Four<V, L>(q, 3));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddBoth<V, L>(ref V first, ref V second, V one, V other, V q) where V : struct where L : struct, ILanes<V>
+    {
+        first = L.AddNibbleProducts(first, one, q);
+        second = L.AddNibbleProducts(second, other, q);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Store<V, L>(in FourSums<V> sums, float* products, int stride) where V : struct where L : struct, ILanes<V>
+    {
+        L.Store(L.SumNibbleProducts(sums.Row0), products);
+        L.Store(L.SumNibbleProducts(sums.Row1), products + stride);
+        L.Store(L.SumNibbleProducts(sums.Row2), products + 2 * stride);
+        L.Store(L.SumNibbleProducts(sums.Row3), products + 3 * stride);
     }
 
     /// <summary>Sums of products of bytes, from those of their low and of their high nibbles.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static V Whole<V, L>(V lows, V highs) where V : struct where L : struct, ILanes<V> =>
         L.AddBits(L.SumNibbleProducts(lows), L.ShiftLeft(L.SumNibbleProducts(highs), 4));
+
+    private struct FourSums<V>
+    {
+        public V Row0, Row1, Row2, Row3;
+    }
 }
