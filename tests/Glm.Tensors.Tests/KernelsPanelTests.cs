@@ -60,7 +60,7 @@ public sealed class KernelsPanelTests : IDisposable
         }
     }
 
-    /// <summary>Every instruction set and generated code, any number of threads and rows together: the same bits.</summary>
+    /// <summary>Every instruction set and generated code, any number of threads and rows together: the bits of plain loops.</summary>
     [Theory]
     [MemberData(nameof(Types))]
     public void EveryKernelGivesTheSameBits(DType type)
@@ -69,10 +69,11 @@ public sealed class KernelsPanelTests : IDisposable
         using var one = new Workers(1);
         for (int trial = 0; trial < 40; trial++)
         {
-            Tensor packed = Weight(type, Outputs[random.Next(Outputs.Length)], 1 + random.Next(9), random).Pack(workers);
+            Tensor weight = Weight(type, Outputs[random.Next(Outputs.Length)], 1 + random.Next(9), random), packed = weight.Pack(workers);
             int tokens = Tokens[trial % Tokens.Length], planes = 1 + trial / Tokens.Length % 2;
             Tensor x = Inputs(tokens, packed.Columns, random);
-            float[] expected = Product(one, x, packed, planes, InstructionSet.Portable, CodeExtension.None);
+            float[] expected = Plain(x, weight, planes);
+            Assert.Equal(expected, Product(one, x, packed, planes, InstructionSet.Portable, CodeExtension.None));
             foreach (InstructionSet isa in Isa.Available)
                 Assert.Equal(expected, Product(workers, x, packed, planes, isa, CodeExtension.None));
             if (Isa.HasVnni) Assert.Equal(expected, Product(workers, x, packed, planes, Isa.Current, CodeExtension.Vnni));
@@ -128,6 +129,51 @@ public sealed class KernelsPanelTests : IDisposable
         Assert.Throws<InvalidOperationException>(() => packed.Slice(0, 1));
         Assert.Throws<InvalidOperationException>(() => packed.Reshape(32, 16));
     }
+
+    /// <summary>The definition, one number after another.</summary>
+    private static float[] Plain(Tensor x, Tensor weight, int planes)
+    {
+        float[] inputs = x.ToArray(), scales = weight.Scales?.To(DType.Float32).ToArray() ?? [], y = new float[x.Rows * weight.Rows];
+        int segments = weight.Scales is null ? 1 : scales.Length / weight.Rows, length = weight.Columns / segments;
+        float levels = planes == 1 ? 127 : 32639;
+        for (int i = 0; i < x.Rows; i++)
+            for (int output = 0; output < weight.Rows; output++)
+                for (int segment = 0; segment < segments; segment++)
+                {
+                    float sum = 0;
+                    for (int first = segment * length; first < (segment + 1) * length; first += 32)
+                    {
+                        int last = Math.Min(first + 32, (segment + 1) * length), products = 0;
+                        float largest = inputs[(i * weight.Columns + first)..(i * weight.Columns + last)].Max(Math.Abs), inverse = levels / largest;
+                        for (int k = first; k < last; k++) products += Integer(weight, output, k) * (int)MathF.Round(inputs[i * weight.Columns + k] * inverse);
+                        float product = weight.Type.IsBlock() ? products * BlockScale(weight, output, first) : products;
+                        sum = MathF.FusedMultiplyAdd(product, largest / levels, sum);
+                    }
+                    ref float total = ref y[i * weight.Rows + output];
+                    if (weight.Type.IsBlock()) total = sum;
+                    else total = MathF.FusedMultiplyAdd(sum, scales[segment * weight.Rows + output], total);
+                }
+        return y;
+    }
+
+    /// <summary>The integer that stands for a weight that is not packed.</summary>
+    private static unsafe int Integer(Tensor weight, int row, int column)
+    {
+        int place = column % 32;
+        byte* integers = weight.Type.IsBlock() ? Block(weight, row, column) + 2 : weight.Data;
+        long element = (long)row * weight.Columns + column;
+        return weight.Type switch
+        {
+            DType.Q8_0 => (sbyte)integers[place],
+            DType.Q4_0 => (place < 16 ? integers[place] & 15 : integers[place - 16] >> 4) - 8,
+            DType.Int8 => (sbyte)integers[element],
+            _ => element % 2 == 0 ? (sbyte)integers[element / 2] >> 4 : (sbyte)(integers[element / 2] << 4) >> 4,
+        };
+    }
+
+    private static unsafe float BlockScale(Tensor weight, int row, int column) => (float)*(Half*)Block(weight, row, column);
+
+    private static unsafe byte* Block(Tensor weight, int row, int column) => weight.Data + ((long)row * weight.Columns + column) / 32 * weight.Type.Bytes(32);
 
     private static unsafe float[] Product(Workers workers, Tensor x, Tensor packed, int planes, InstructionSet isa, CodeExtension extension)
     {
