@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Help;
+using System.CommandLine.Parsing;
 using Glm.Cli.Commands;
 using Glm.Distributed;
 
@@ -51,7 +52,8 @@ internal sealed class CommandLine
     {
         // An argument that begins with @ is text here, not a file of arguments.
         var parse = _root.Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null });
-        if (parse.Errors.Count > 0 && parse.Action?.ClearsParseErrors != true) return Refuse(parse, cancellation);
+        if (parse.Errors.Count > 0 && parse.Action?.ClearsParseErrors != true) return Refuse(parse, parse.Errors[0].Message, cancellation);
+        if (UnknownOption(parse) is { } unknown) return Refuse(parse, $"unknown option '{unknown}'; arguments that begin with a dash go after --", cancellation);
         if (_terminal.World.Size > 1 && parse.CommandResult.Command is ExampleCommand { IsParallel: false } alone)
             return Fail(cancellation, WrongUsage, $"{alone.Name} runs in one process, not under mpirun");
         var invocation = new InvocationConfiguration
@@ -89,12 +91,26 @@ internal sealed class CommandLine
         }
     }
 
-    private int Refuse(ParseResult parse, CancellationToken cancellation)
+    /// <summary>An argument before <c>--</c> that looks like an option: where a command takes any text, a mistyped option would be taken for some of it.</summary>
+    private static string? UnknownOption(ParseResult parse)
+    {
+        var options = parse.Tokens.TakeWhile(token => token.Type != TokenType.DoubleDash).Select(token => token.Value).Where(LooksLikeOption).ToHashSet();
+        return parse.CommandResult.Children.OfType<ArgumentResult>().SelectMany(result => result.Tokens).Select(token => token.Value).FirstOrDefault(options.Contains);
+    }
+
+    private static bool LooksLikeOption(string argument) => argument switch
+    {
+        ['-', '-', var letter, ..] => char.IsAsciiLetter(letter) && !argument.Any(char.IsWhiteSpace),
+        ['-', var letter] => char.IsAsciiLetter(letter),
+        _ => false,
+    };
+
+    private int Refuse(ParseResult parse, string reason, CancellationToken cancellation)
     {
         var names = new List<string>();
-        for (var result = parse.CommandResult; result is not null; result = result.Parent as System.CommandLine.Parsing.CommandResult)
+        for (var result = parse.CommandResult; result is not null; result = result.Parent as CommandResult)
             names.Insert(0, result.Command == _root ? "glm" : result.Command.Name);
-        return Fail(cancellation, WrongUsage, $"{parse.Errors[0].Message} (see: {string.Join(' ', names)} --help)");
+        return Fail(cancellation, WrongUsage, $"{reason} (see: {string.Join(' ', names)} --help)");
     }
 
     private int Fail(CancellationToken cancellation, int code, string reason)

@@ -43,10 +43,16 @@ public sealed class HelpTests
     [InlineData("tokenize", "train", "text.txt", "--output", "x", "--size", "many")]
     [InlineData("tokenize", "train", "text.txt", "--output", "x", "--threads", "0")]
     [InlineData("tokenize", "encode", "text", "--newlines", "perhaps")]
+    [InlineData("score", "text", "--precision", "int4")]
+    [InlineData("generate", "text", "-x")]
     public void Wrong_usage_is_2_with_one_line(params string[] arguments) => CommandRun.Of(arguments).Reason(CommandLine.WrongUsage);
 
     [Fact]
     public void An_argument_that_begins_with_at_is_text() => Assert.Contains("@nowhere", CommandRun.Of("info", "@nowhere").Reason());
+
+    [Fact]
+    public void An_argument_after_two_dashes_is_text() =>
+        Assert.Equal(CommandRun.With("--colour", interactive: false, default, "tokenize", "encode", "-").Success(), CommandRun.Of("tokenize", "encode", "--", "--colour").Success());
 
     [Fact]
     public void Cancelled_is_130()
