@@ -10,13 +10,13 @@ namespace Glm.Tensors;
 /// integer sum s = c + sum of u q, exact; sum = fma(float(s) * weight scale, input scale, sum), without the weight scale where blocks have none.
 /// </para>
 /// <para>
-/// Weights are multiplied as nibbles, those of 8 bits as two: so the products of a block fit sixteen bits. As many of the 16 outputs as a vector has lanes
-/// are done at a time, with the inputs of four rows (or of two, in two planes), which share the unpacking.
+/// Weights are multiplied as nibbles, those of 8 bits as two (<see cref="NibbleProducts"/>): of as many of the 16 outputs as one or two vectors have lanes,
+/// with the inputs of four rows, or of two in two planes, which share the unpacking.
 /// </para>
 /// </summary>
 internal static unsafe class PanelKernel
 {
-    private const int VectorBytes = PanelLayout.PanelRows * sizeof(int);
+    private const int PanelRows = PanelLayout.PanelRows;
 
     /// <summary>Multiplies with the given vectors.</summary>
     public static void Run(in PanelKernelShape shape, in PanelTask task, InstructionSet isa)
@@ -33,165 +33,73 @@ internal static unsafe class PanelKernel
     private static void Run<V, L>(in PanelKernelShape shape, in PanelTask task) where V : struct where L : struct, ILanes<V>
     {
         InputTile tile = shape.Tile;
-        int rows = tile.Rows, planes = tile.Planes, planeRows = rows * planes, bits = shape.Bits;
-        int outputs = bits == 4 && L.Count < PanelLayout.PanelRows ? 2 * L.Count : L.Count; // done at a time
-        // Rows of the target may lie a power of two apart, where the first-level cache holds but a few: sums stay together until they are whole.
-        float* totals = stackalloc float[InputTile.MaxRows * PanelLayout.PanelRows], products = stackalloc float[InputTile.MaxRows * 2 * PanelLayout.PanelRows];
-        new Span<float>(totals, rows * PanelLayout.PanelRows).Clear();
+        int rows = tile.Rows, planes = tile.Planes, bits = shape.Bits, outputs = bits == 4 && L.Count < PanelRows ? 2 * L.Count : L.Count;
+        // Rows of the target may lie a power of two apart, where the first-level cache holds but a few: sums stay together until they are whole,
+        // and begin with a line of it.
+        float* lines = stackalloc float[(InputTile.MaxRows + 2) * PanelRows];
+        float* weightScales = (float*)(((nuint)lines + 63) & ~(nuint)63), totals = weightScales + PanelRows;
+        new Span<float>(totals, rows * PanelRows).Clear();
+        new Span<float>(weightScales, PanelRows).Fill(1);
         byte* weights = task.Weights, inputs = task.Inputs;
-        for (nint block = 0; block < task.Blocks; block++, weights += shape.BlockBytes, inputs += tile.BlockBytes)
+        int blockBytes = shape.BlockBytes, scaleBytes = shape.ScaleBytes, inputBytes = tile.BlockBytes, rowBytes = tile.RowBytes;
+        int few = 4 / planes, scalesOffset = tile.ScalesOffset - tile.CorrectionsOffset;
+        for (nint block = 0; block < task.Blocks; block++, weights += blockBytes, inputs += inputBytes)
         {
-            int* corrections = (int*)(inputs + tile.CorrectionsOffset);
-            float* scales = (float*)(inputs + tile.ScalesOffset);
-            for (int output = 0; output < PanelLayout.PanelRows; output += outputs)
+            for (int output = 0; output < scaleBytes / sizeof(ushort); output += L.Count)
+                L.Store(Conversion.FromHalf<V, L>(L.LoadUInt16((ushort*)weights + output)), weightScales + output);
+            for (int output = 0; output < PanelRows; output += outputs)
             {
-                byte* some = weights + shape.ScaleBytes + output * sizeof(int);
-                int planeRow = 0;
-                for (; planeRow + 4 <= planeRows; planeRow += 4)
+                byte* some = weights + scaleBytes + output * sizeof(int), q = inputs, correction = inputs + tile.CorrectionsOffset;
+                float* scales = weightScales + output, sums = totals + output;
+                int row = 0;
+                for (; row + few <= rows; row += few, q += few * rowBytes, correction += few * sizeof(int), sums += few * PanelRows)
                 {
-                    byte* q = inputs + planeRow * PanelLayout.BlockInputs;
-                    float* target = products + planeRow * outputs;
-                    if (bits == 8) MultiplyBytes<V, L>(some, q, target);
-                    else if (outputs == L.Count) MultiplyNibbles<V, L>(some, q, target);
-                    else MultiplyNibblesTwice<V, L>(some, q, target);
-                }
-                for (; planeRow < planeRows; planeRow++)
-                    for (int v = 0; v < outputs; v += L.Count)
-                        MultiplyOne<V, L>(bits, some + v * sizeof(int), inputs + planeRow * PanelLayout.BlockInputs, products + planeRow * outputs + v);
-                for (int v = 0; v < outputs; v += L.Count)
-                {
-                    V scale = shape.HasBlockScales ? Conversion.FromHalf<V, L>(L.LoadUInt16((ushort*)weights + output + v)) : L.Create(1);
-                    float* total = totals + output + v, product = products + v;
-                    for (int row = 0; row < rows; row++, total += PanelLayout.PanelRows, product += planes * outputs)
+                    FourSums<V> first, second;
+                    if (bits == 8) first = NibbleProducts.OfBytes<V, L>(some, q);
+                    else if (outputs == L.Count) first = NibbleProducts.OfNibbles<V, L>(some, q);
+                    else
                     {
-                        V sum = L.AddBits(L.Load(product), L.Bits((uint)corrections[row]));
-                        if (planes == 2) sum = L.AddBits(sum, L.ShiftLeft(L.Load(product + outputs), 8));
-                        L.Store(L.Fma(L.Multiply(L.ToSingle(sum), scale), L.Create(scales[row]), L.Load(total)), total);
+                        NibbleProducts.OfNibbles<V, L>(some, q, out first, out second);
+                        Add<V, L>(second, planes, correction, scalesOffset, scales + L.Count, sums + L.Count);
                     }
+                    Add<V, L>(first, planes, correction, scalesOffset, scales, sums);
                 }
+                for (; row < rows; row++, q += rowBytes, correction += sizeof(int), sums += PanelRows)
+                    for (int v = 0; v < outputs; v += L.Count)
+                    {
+                        V sum = NibbleProducts.OfRow<V, L>(bits, some + v * sizeof(int), q);
+                        if (planes == 2) sum = Planes<V, L>(sum, NibbleProducts.OfRow<V, L>(bits, some + v * sizeof(int), q + PanelLayout.BlockInputs));
+                        Add<V, L>(sum, correction, scalesOffset, scales + v, sums + v);
+                    }
             }
         }
         for (int row = 0; row < rows; row++)
-            new Span<float>(totals + row * PanelLayout.PanelRows, PanelLayout.PanelRows).CopyTo(new((byte*)task.Sums + row * task.SumsStride, PanelLayout.PanelRows));
+            new Span<float>(totals + row * PanelRows, PanelRows).CopyTo(new((byte*)task.Sums + row * task.SumsStride, PanelRows));
     }
 
-    /// <summary>Weights of 8 bits times four planes of inputs.</summary>
+    /// <summary>Adds sums of products of four rows, or of two in two planes, to their totals.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void MultiplyBytes<V, L>(byte* weights, byte* q, float* products) where V : struct where L : struct, ILanes<V>
+    private static void Add<V, L>(in FourSums<V> sums, int planes, byte* correction, int scalesOffset, float* scales, float* totals) where V : struct where L : struct, ILanes<V>
     {
-        V mask = L.Bits(0x0F0F0F0F);
-        FourSums<V> lows = default, highs = default;
-        for (int v = 0; v < PanelLayout.BlockInputs / 4; v++, weights += VectorBytes, q += sizeof(int))
+        if (planes == 2)
         {
-            V packed = L.Load((float*)weights);
-            AddTwice<V, L>(ref lows, ref highs, L.And(packed, mask), L.And(L.ShiftRight(packed, 4), mask), q);
-        }
-        L.Store(Whole<V, L>(lows.Row0, highs.Row0), products);
-        L.Store(Whole<V, L>(lows.Row1, highs.Row1), products + L.Count);
-        L.Store(Whole<V, L>(lows.Row2, highs.Row2), products + 2 * L.Count);
-        L.Store(Whole<V, L>(lows.Row3, highs.Row3), products + 3 * L.Count);
-    }
-
-    /// <summary>Weights of 4 bits times four planes of inputs.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void MultiplyNibbles<V, L>(byte* weights, byte* q, float* products) where V : struct where L : struct, ILanes<V>
-    {
-        V mask = L.Bits(0x0F0F0F0F);
-        FourSums<V> sums = default;
-        for (int v = 0; v < PanelLayout.BlockInputs / 8; v++, weights += VectorBytes, q += sizeof(int))
-        {
-            V packed = L.Load((float*)weights);
-            Add<V, L>(ref sums, L.And(packed, mask), q);
-            Add<V, L>(ref sums, L.And(L.ShiftRight(packed, 4), mask), q + 16);
-        }
-        Store<V, L>(sums, products, L.Count);
-    }
-
-    /// <summary>Weights of 4 bits, of twice as many outputs as a vector has lanes, times four planes of inputs, which are read once.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void MultiplyNibblesTwice<V, L>(byte* weights, byte* q, float* products) where V : struct where L : struct, ILanes<V>
-    {
-        V mask = L.Bits(0x0F0F0F0F);
-        FourSums<V> first = default, second = default;
-        for (int v = 0; v < PanelLayout.BlockInputs / 8; v++, weights += VectorBytes, q += sizeof(int))
-        {
-            V one = L.Load((float*)weights), other = L.Load((float*)weights + L.Count);
-            AddTwice<V, L>(ref first, ref second, L.And(one, mask), L.And(other, mask), q);
-            AddTwice<V, L>(ref first, ref second, L.And(L.ShiftRight(one, 4), mask), L.And(L.ShiftRight(other, 4), mask), q + 16);
-        }
-        Store<V, L>(first, products, 2 * L.Count);
-        Store<V, L>(second, products + L.Count, 2 * L.Count);
-    }
-
-    /// <summary>The weights of some outputs times one plane of inputs.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void MultiplyOne<V, L>(int bits, byte* weights, byte* q, float* products) where V : struct where L : struct, ILanes<V>
-    {
-        V mask = L.Bits(0x0F0F0F0F), lows = L.Bits(0), highs = lows;
-        if (bits == 4)
-        {
-            for (int v = 0; v < PanelLayout.BlockInputs / 8; v++, weights += VectorBytes, q += sizeof(int))
-            {
-                V packed = L.Load((float*)weights);
-                lows = L.AddNibbleProducts(lows, L.And(packed, mask), Four<V, L>(q, 0));
-                highs = L.AddNibbleProducts(highs, L.And(L.ShiftRight(packed, 4), mask), Four<V, L>(q + 16, 0));
-            }
-            L.Store(L.AddBits(L.SumNibbleProducts(lows), L.SumNibbleProducts(highs)), products);
+            Add<V, L>(Planes<V, L>(sums.Row0, sums.Row1), correction, scalesOffset, scales, totals);
+            Add<V, L>(Planes<V, L>(sums.Row2, sums.Row3), correction + 4, scalesOffset, scales, totals + PanelRows);
             return;
         }
-        for (int v = 0; v < PanelLayout.BlockInputs / 4; v++, weights += VectorBytes, q += sizeof(int))
-        {
-            V packed = L.Load((float*)weights);
-            AddBoth<V, L>(ref lows, ref highs, L.And(packed, mask), L.And(L.ShiftRight(packed, 4), mask), Four<V, L>(q, 0));
-        }
-        L.Store(Whole<V, L>(lows, highs), products);
+        Add<V, L>(sums.Row0, correction, scalesOffset, scales, totals);
+        Add<V, L>(sums.Row1, correction + 4, scalesOffset, scales, totals + PanelRows);
+        Add<V, L>(sums.Row2, correction + 8, scalesOffset, scales, totals + 2 * PanelRows);
+        Add<V, L>(sums.Row3, correction + 12, scalesOffset, scales, totals + 3 * PanelRows);
     }
 
-    /// <summary>Four inputs of a plane, in every lane.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static V Four<V, L>(byte* q, int plane) where V : struct where L : struct, ILanes<V> => L.Bits(*(uint*)(q + plane * PanelLayout.BlockInputs));
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Add<V, L>(ref FourSums<V> sums, V nibbles, byte* q) where V : struct where L : struct, ILanes<V>
+    private static void Add<V, L>(V sum, byte* correction, int scalesOffset, float* scales, float* totals) where V : struct where L : struct, ILanes<V>
     {
-        sums.Row0 = L.AddNibbleProducts(sums.Row0, nibbles, Four<V, L>(q, 0));
-        sums.Row1 = L.AddNibbleProducts(sums.Row1, nibbles, Four<V, L>(q, 1));
-        sums.Row2 = L.AddNibbleProducts(sums.Row2, nibbles, Four<V, L>(q, 2));
-        sums.Row3 = L.AddNibbleProducts(sums.Row3, nibbles, Four<V, L>(q, 3));
+        V scaled = L.Multiply(L.ToSingle(L.AddBits(sum, L.Bits(*(uint*)correction))), L.Load(scales));
+        L.Store(L.Fma(scaled, L.Create(*(float*)(correction + scalesOffset)), L.Load(totals)), totals);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddTwice<V, L>(ref FourSums<V> first, ref FourSums<V> second, V one, V other, byte* q) where V : struct where L : struct, ILanes<V>
-    {
-        AddBoth<V, L>(ref first.Row0, ref second.Row0, one, other, Four<V, L>(q, 0));
-        AddBoth<V, L>(ref first.Row1, ref second.Row1, one, other, Four<V, L>(q, 1));
-        AddBoth<V, L>(ref first.Row2, ref second.Row2, one, other, Four<V, L>(q, 2));
-        AddBoth<V, L>(ref first.Row3, ref second.Row3, one, other, Four<V, L>(q, 3));
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddBoth<V, L>(ref V first, ref V second, V one, V other, V q) where V : struct where L : struct, ILanes<V>
-    {
-        first = L.AddNibbleProducts(first, one, q);
-        second = L.AddNibbleProducts(second, other, q);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Store<V, L>(in FourSums<V> sums, float* products, int stride) where V : struct where L : struct, ILanes<V>
-    {
-        L.Store(L.SumNibbleProducts(sums.Row0), products);
-        L.Store(L.SumNibbleProducts(sums.Row1), products + stride);
-        L.Store(L.SumNibbleProducts(sums.Row2), products + 2 * stride);
-        L.Store(L.SumNibbleProducts(sums.Row3), products + 3 * stride);
-    }
-
-    /// <summary>Sums of products of bytes, from those of their low and of their high nibbles.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static V Whole<V, L>(V lows, V highs) where V : struct where L : struct, ILanes<V> =>
-        L.AddBits(L.SumNibbleProducts(lows), L.ShiftLeft(L.SumNibbleProducts(highs), 4));
-
-    private struct FourSums<V>
-    {
-        public V Row0, Row1, Row2, Row3;
-    }
+    private static V Planes<V, L>(V low, V high) where V : struct where L : struct, ILanes<V> => L.AddBits(low, L.ShiftLeft(high, 8));
 }
