@@ -22,8 +22,9 @@ internal interface IRangeBody
 /// A fixed pool of threads for loops that last microseconds. The calling thread takes part; the others spin briefly between
 /// loops and then sleep. A loop ends when its items are done: a thread that the system did not schedule in time is not waited
 /// for, so that crowded machines lose little. Every thread has a share of the items that lie together, since memory is read
-/// faster in order, and the same one in each loop, which its caches may still hold; when it is done it helps the others. Loops started inside a loop, or while another thread's loop runs, run on their
-/// calling thread alone. Nothing is allocated per loop.
+/// faster in order, and the same one in each loop, which its caches may still hold; when it is done it helps the others.
+/// Loops started inside a loop, or while another thread's loop runs, run on their calling thread alone. Nothing is allocated
+/// per loop.
 /// </summary>
 public sealed unsafe class Workers : IDisposable
 {
